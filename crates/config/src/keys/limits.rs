@@ -1,0 +1,57 @@
+//! Keys of `[limits]`.
+
+use std::time::Duration;
+
+use router::ids::ConnId;
+
+use super::declare;
+use crate::key::{Kind, Section, Shape};
+
+pub(crate) static LIMITS: Section = Section {
+    name: "limits",
+    path: "limits",
+    shape: Shape::Table,
+    doc: "The bounds of one packet core. Each has a counter of the times it was met.",
+    keys: KEYS,
+    children: &[],
+    label: None,
+    hints: &[],
+};
+
+/// Bound of the counts whose tables grow with use.
+const COUNT_MAX: u64 = 16_777_216;
+
+declare! {
+    PDU_MAX = "pdu_max", Size { min: 4 << 10, max: 1 << 20 }, Value("\"70KiB\""), Reload,
+        "Longest PDU accepted, in octets. A longer one is answered with ESME_RINVCMDLEN and its connection closed.";
+    OUT_BUFFER_MAX = "out_buffer_max", Size { min: 8 << 10, max: 64 << 20 }, Value("\"256KiB\""), Reload,
+        "Octets waiting to be written to one connection above which nothing more is sent to it.";
+    WRITE_STALL = "write_stall",
+        Kind::Duration { min: Duration::from_secs(1), max: Duration::from_secs(600), off: false },
+        Value("\"30s\""), Reload,
+        "How long a connection may stay above `out_buffer_max` before it is closed.";
+    CONNECTIONS_MAX = "connections_max", Integer { min: 1, max: ConnId::SLOTS_MAX as u64 },
+        Value("100000"), Start,
+        "Connections of one core.";
+    PENDING_MAX = "pending_max", Integer { min: 16, max: COUNT_MAX }, Value("65536"), Start,
+        "Requests of one core that wait for an answer from other cores.";
+    MESH_CREDIT = "mesh_credit", Integer { min: 16, max: 1_048_576 }, Value("16384"), Start,
+        "Frames that one core may have on its way to another.";
+    NOTICES_MAX = "notices_max", Integer { min: 1024, max: COUNT_MAX }, Value("262144"), Start,
+        "Notices (directory changes, learned message ids) that may wait for credit toward one core.";
+    PARKED_MAX = "parked_max", Integer { min: 0, max: 1_048_576 }, Value("16384"), Reload,
+        "Requests that wait for one server group or pool, all origins together.";
+    PARKED_PER_ORIGIN_MAX = "parked_per_origin_max", Integer { min: 0, max: 1_048_576 },
+        Value("256"), Reload,
+        "Requests that wait for one server group or pool, from one connection.";
+    POOLS_MAX = "pools_max", Integer { min: 1, max: COUNT_MAX }, Value("200000"), Start,
+        "Client pools of the process.";
+    PATTERN_POOLS_MAX = "pattern_pools_max", Integer { min: 0, max: 100_000 }, Value("1000"), Start,
+        "Client pools whose address_range is a regular expression that is no literal prefix.";
+    RECEIPTS_MAX = "receipts_max", Integer { min: 0, max: 1 << 30 }, Value("1000000"), Start,
+        "Message ids that one core remembers for their receipts, 32 octets each.";
+    EARLY_RECEIPTS_MAX = "early_receipts_max", Integer { min: 0, max: 1_048_576 }, Value("4096"), Reload,
+        "Receipts that one core holds because they overtook the response with their message id.";
+    FAN_OUTS_MAX = "fan_outs_max", Integer { min: 1, max: 65_536 }, Value("1024"), Reload,
+        "cancel_sm requests with a NULL message_id that one core has in progress.";
+}

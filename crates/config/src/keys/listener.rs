@@ -1,0 +1,20 @@
+//! Keys of `[[vserver.listener]]`.
+
+use super::declare;
+use crate::key::{Section, Shape};
+
+pub(crate) static LISTENER: Section = Section {
+    name: "listener",
+    path: "vserver.listener",
+    shape: Shape::List { min: 1, max: 64 },
+    doc: "An address on which clients connect.",
+    keys: KEYS,
+    children: &[],
+    label: Some(&ADDRESS),
+    hints: &[],
+};
+
+declare! {
+    ADDRESS = "address", Address { any: true }, Required, Reload,
+        "IP address and port. 0.0.0.0 means every IPv4 address of the host, [::] every address.";
+}

@@ -1,0 +1,90 @@
+//! Keys of `[[vserver.group.server]]`.
+
+use std::time::Duration;
+
+use super::{declare, range};
+use crate::key::{Kind, Section, Shape};
+use crate::words;
+
+pub(crate) static SERVER: Section = Section {
+    name: "server",
+    path: "vserver.group.server",
+    shape: Shape::List { min: 1, max: 4096 },
+    doc: "A message centre that messages are sent to.",
+    keys: KEYS,
+    children: &[&range::SERVER_RANGE],
+    label: Some(&NAME),
+    hints: &[
+        ("binds_max", "write max_binds"),
+        ("reconnect", "write reconnect_first and reconnect_longest"),
+        ("password_plain", "write password; it is sent in our bind"),
+        ("ranges", "write range = { .. }"),
+    ],
+};
+
+declare! {
+    NAME = "name", Name, Required, Reload,
+        "Name, unique in the file.";
+    ADDRESS = "address", Address { any: false }, Required, Reload,
+        "IP address and port. Host names are not looked up.";
+    UID = "uid", Alphanumeric { what: "a uid", min: 2, max: 2 }, Required, Reload,
+        "Two characters in the message ids of this server, unique in the file. Keep it: they lead status queries and cancellations back here.";
+    ID_NAMESPACE = "id_namespace", Name, Derived { from: "its name", sample: "\"s1\"" }, Reload,
+        "Servers with the same namespace are hosts of one message centre: a message id means the same message on each.";
+    SYSTEM_ID = "system_id", Text { min: 1, max: 64 }, Required, Reload,
+        "system_id of our binds. SMPP allows 15 characters.";
+    PASSWORD = "password", Secret { min: 0, max: 64 }, Value("\"\""), Reload,
+        "password of our binds. SMPP allows 8 characters.";
+    SYSTEM_TYPE = "system_type", Text { min: 0, max: 12 }, Value("\"\""), Reload,
+        "system_type of our binds.";
+    VERSION = "version", Choice(words::version::WORDS), Value("\"3.4\""), Reload,
+        "SMPP version of our binds.";
+    BIND = "bind", Choice(words::bind::WORDS), Value("\"transceiver\""), Reload,
+        "Kinds of our binds; with `tx+rx` transmitters and receivers alternate.";
+    MAX_BINDS = "max_binds", Integer { min: 1, max: 1024 }, Required, Reload,
+        "Most connections that the contract with the operator of the server allows, over all cores.";
+    WINDOW = "window", Integer { min: 1, max: 65_535 }, Value("10"), Reload,
+        "Most requests outstanding on one connection.";
+    DELIVER_WINDOW = "deliver_window", Integer { min: 1, max: 65_535 }, Value("100"), Reload,
+        "Most requests of one of its connections that may await our answer.";
+    WEIGHT = "weight", Integer { min: 1, max: 1000 }, Value("1"), Reload,
+        "Its share of a group with `method = \"weighted\"`.";
+    SESSION_INIT = "session_init",
+        Kind::Duration { min: Duration::from_millis(100), max: Duration::from_secs(600), off: false },
+        Value("\"10s\""), Reload,
+        "How long connecting and binding may take.";
+    ENQUIRE_LINK = "enquire_link",
+        Kind::Duration { min: Duration::from_secs(1), max: Duration::from_secs(3600), off: true },
+        Value("\"30s\""), Reload,
+        "Silence of the server after which it is asked whether it lives.";
+    INACTIVITY = "inactivity",
+        Kind::Duration { min: Duration::from_secs(1), max: Duration::from_secs(7 * 86_400), off: true },
+        Value("\"0s\""), Reload,
+        "Time without any message (enquire_link does not count) after which we unbind.";
+    RESPONSE = "response",
+        Kind::Duration { min: Duration::from_millis(100), max: Duration::from_secs(600), off: false },
+        Value("\"10s\""), Reload,
+        "How long the server may take to answer a request.";
+    UNBIND_GRACE = "unbind_grace",
+        Kind::Duration { min: Duration::from_millis(10), max: Duration::from_secs(300), off: true },
+        Value("\"5s\""), Reload,
+        "How long an unbind waits for outstanding requests.";
+    RECONNECT_FIRST = "reconnect_first",
+        Kind::Duration { min: Duration::from_millis(10), max: Duration::from_secs(60), off: false },
+        Value("\"500ms\""), Reload,
+        "Pause after the first failure to connect or bind; it doubles with each further one.";
+    RECONNECT_LONGEST = "reconnect_longest",
+        Kind::Duration { min: Duration::from_millis(10), max: Duration::from_secs(3600), off: false },
+        Value("\"30s\""), Reload,
+        "Longest pause between attempts to connect.";
+    PARKED_RETRY = "parked_retry",
+        Kind::Duration { min: Duration::from_secs(1), max: Duration::from_secs(86_400), off: false },
+        Value("\"5m\""), Reload,
+        "Pause before a bind that the server refused as one too many is tried again.";
+    EJECT_AFTER = "eject_after", Integer { min: 0, max: 65_535 }, Value("10"), Reload,
+        "Requests in a row without an answer in time after which the server is left out; 0 never leaves it out.";
+    EJECT_FOR = "eject_for",
+        Kind::Duration { min: Duration::from_millis(100), max: Duration::from_secs(3600), off: false },
+        Value("\"10s\""), Reload,
+        "How long the server is left out before one request probes it.";
+}

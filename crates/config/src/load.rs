@@ -1,0 +1,79 @@
+//! Text to settings, or to everything that is wrong with the text.
+
+use router::Settings;
+use toml::de::DeTable;
+
+use crate::engine::EngineSettings;
+use crate::keys;
+use crate::problem::{Problem, Problems};
+use crate::value::key_part;
+use crate::{cross, resolve, tree};
+
+/// Longest file that is read, in octets.
+const TEXT_MAX: usize = 64 << 20;
+
+/// A file without errors.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the routers are told.
+    pub settings: Settings,
+    /// What the process is told.
+    pub engine: EngineSettings,
+    /// What works but is hardly meant, in the order of the file.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads the configuration `text` of the file called `name`. The error holds everything that is
+/// wrong with it, in the order of the file; while the syntax is wrong, that is only the syntax.
+pub fn load(name: &str, text: &str) -> Result<Loaded, Vec<Problem>> {
+    let mut problems = Problems::new(name, text);
+    if text.len() > TEXT_MAX {
+        problems.error(0, "", format!("the file has more than {TEXT_MAX} octets"));
+        return Err(problems.into_errors());
+    }
+    let (document, errors) = DeTable::parse_recoverable(text);
+    let mut duplicates_only = true;
+    for error in &errors {
+        duplicates_only &= error.message() == DUPLICATE_KEY;
+        report_syntax(text, error, &mut problems);
+    }
+    if !duplicates_only {
+        return Err(problems.into_errors());
+    }
+    let root = tree::build(&keys::ROOT, document.get_ref(), String::new(), 0, &mut problems);
+    cross::check(&root, &mut problems);
+    if problems.has_errors() {
+        return Err(problems.into_errors());
+    }
+    let resolved = resolve::settings(&root).zip(resolve::engine(&root));
+    let (settings, engine) = resolved.expect("a key without a problem has a value");
+    Ok(Loaded { settings, engine, warnings: problems.into_warnings() })
+}
+
+const DUPLICATE_KEY: &str = "duplicate key";
+
+fn report_syntax(text: &str, error: &toml::de::Error, problems: &mut Problems<'_>) {
+    let span = error.span().unwrap_or(0..0);
+    let mut path = section_before(text, span.start);
+    if error.message() == DUPLICATE_KEY {
+        let key = text.get(span.clone()).unwrap_or("");
+        let key = key_part(key.trim_matches(['"', '\'']));
+        let dot = if path.is_empty() { "" } else { "." };
+        path = format!("{path}{dot}{key}");
+        return problems.error(span.start, path, "is there twice");
+    }
+    let message = error.message().lines().collect::<Vec<_>>().join(", ");
+    problems.error(span.start, path, message);
+}
+
+/// The last header above octet `at`, as written; a guess good enough for a syntax error.
+fn section_before(text: &str, at: usize) -> String {
+    let end = text.get(..at).and_then(|before| before.rfind('\n')).unwrap_or(0);
+    let header = |line: &'_ str| {
+        let inner = line.trim().trim_start_matches('[').trim_end_matches(']').trim();
+        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let is_header = line.starts_with('[') && !inner.is_empty() && inner.bytes().all(legal);
+        (is_header && inner.len() <= 60).then(|| inner.to_owned())
+    };
+    text[..end].lines().rev().find_map(header).unwrap_or_default()
+}

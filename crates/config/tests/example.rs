@@ -1,0 +1,187 @@
+//! The example resolves to these settings.
+
+use std::time::Duration;
+
+use codec::{CommandStatus, InterfaceVersion};
+use config::{LogLevel, example, load};
+use router::settings::{
+    AddressRange, BindPlan, BindsWhenDown, Method, Network, OnLoss, Password, PoolMethod, PoolScope,
+    TagStyle,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn loaded() -> config::Loaded {
+    load("example", &example()).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn range(ton: u8, npi: u8, range: &str) -> AddressRange {
+    AddressRange { ton, npi, range: range.as_bytes().into() }
+}
+
+#[test]
+fn the_example_loads_without_warnings() {
+    assert_eq!(loaded().warnings, []);
+}
+
+#[test]
+fn lines_of_the_example_are_short() {
+    for line in example().lines().filter(|line| line.starts_with("# ")) {
+        assert!(line.len() <= 96, "{line}");
+    }
+}
+
+#[test]
+fn the_virtual_server_of_the_example() {
+    let settings = loaded().settings;
+    assert_eq!(settings.vservers.len(), 1);
+    let vserver = &settings.vservers[0];
+    assert_eq!(vserver.name, "main");
+    assert_eq!(&*vserver.system_id, b"Roundhouse");
+    assert_eq!(vserver.pool_scope, PoolScope::Range);
+    assert_eq!(vserver.pool_method, PoolMethod::RoundRobin);
+    assert!(vserver.prefer_local);
+    assert_eq!(vserver.tag.style, TagStyle::Signature);
+    assert_eq!(&*vserver.tag.signature, b"RH");
+    assert_eq!(vserver.tag.secret, 0x6d1f_0c8a_b3e2_975d);
+    assert_eq!(vserver.on_loss, OnLoss::Error);
+    assert_eq!(vserver.binds_when_down, BindsWhenDown::Accept);
+    assert_eq!(vserver.hold, SECOND);
+    assert_eq!(vserver.receipt_ttl, 2 * 86_400 * SECOND);
+    assert_eq!(vserver.early_receipt_hold, 2 * SECOND);
+    assert_eq!(vserver.timers.session_init, 5 * SECOND);
+    assert_eq!(vserver.timers.inactivity, Duration::ZERO);
+    assert_eq!(vserver.timers.response, 30 * SECOND);
+    assert_eq!((vserver.system_id_max, vserver.password_max), (32, 32));
+    assert_eq!(vserver.statuses.toward_server, CommandStatus::ESME_RX_T_APPN);
+    assert_eq!(vserver.listeners.len(), 1);
+    assert_eq!(settings.listeners[0].address, "127.0.0.1:2775".parse().unwrap());
+}
+
+#[test]
+fn the_accounts_of_the_example() {
+    let settings = loaded().settings;
+    let names: Vec<_> = settings.accounts.iter().map(|account| &*account.system_id).collect();
+    assert_eq!(names, [&b"alpha"[..], b"beta", b"rest"]);
+    let [alpha, beta, rest] = &settings.accounts[..] else { panic!("three accounts") };
+    assert!(matches!(&alpha.password, Password::Plain(password) if **password == *b"alpha1"));
+    assert!(alpha.transmitter && alpha.receiver && alpha.transceiver);
+    assert!(beta.transmitter && beta.receiver && !beta.transceiver);
+    assert_eq!(alpha.ranges, [range(1, 1, "^4477"), range(0, 0, "^12345$")]);
+    assert_eq!(rest.ranges, [range(0, 0, ".*")]);
+    assert_eq!((alpha.binds_max, alpha.window, alpha.deliver_window, alpha.weight), (0, 100, 50, 1));
+    assert_eq!(alpha.networks, []);
+    let network = |address: &str, prefix| Network { address: address.parse().unwrap(), prefix };
+    assert_eq!(beta.networks, [network("127.0.0.0", 8), network("::1", 128)]);
+    assert!(settings.accounts.iter().all(|account| account.group.index() == 0));
+}
+
+#[test]
+fn the_servers_of_the_example() {
+    let settings = loaded().settings;
+    assert_eq!(settings.groups.len(), 1);
+    assert_eq!(settings.groups[0].name, "default");
+    assert_eq!(settings.groups[0].method, Method::RoundRobin);
+    assert_eq!(settings.namespaces, ["s1", "s2"]);
+    let [s1, s2] = &settings.servers[..] else { panic!("two servers") };
+    assert_eq!((s1.name.as_str(), s2.name.as_str()), ("s1", "s2"));
+    assert_eq!((s1.uid, s2.uid), (*b"01", *b"02"));
+    assert_eq!((s1.namespace.index(), s2.namespace.index()), (0, 1));
+    assert_eq!(s1.address, "127.0.0.1:2776".parse().unwrap());
+    assert_eq!(s2.address, "127.0.0.1:2777".parse().unwrap());
+    assert_eq!((&*s1.system_id, &*s1.password, &*s1.system_type), (&b"rh"[..], &b"rh1"[..], &b""[..]));
+    assert_eq!(s1.version, InterfaceVersion::V3_4);
+    assert_eq!(s1.range, range(0, 0, ""));
+    assert_eq!(s1.bind, BindPlan::Transceiver);
+    assert_eq!((s1.binds_max, s1.window, s1.deliver_window, s1.weight), (2, 10, 100, 1));
+    assert_eq!(s1.timers.response, 10 * SECOND);
+    assert_eq!((s1.reconnect.first, s1.reconnect.longest), (SECOND / 2, 30 * SECOND));
+    assert_eq!(s1.parked_retry, 300 * SECOND);
+}
+
+#[test]
+fn the_engine_of_the_example() {
+    let engine = loaded().engine;
+    assert_eq!(engine.cores, None);
+    assert_eq!(engine.cpu_list, [0_usize; 0]);
+    assert_eq!(engine.spin, Duration::ZERO);
+    assert_eq!(engine.control_socket.to_str(), Some("/run/roundhouse/control.sock"));
+    assert_eq!(engine.log_level, LogLevel::Info);
+}
+
+/// Values that differ from every default arrive in the right fields.
+#[test]
+fn given_values_arrive() {
+    let text = "
+        [engine]
+        cores = 3
+        cpu_list = \"0-1,5\"
+        spin = \"20us\"
+        log_level = \"debug\"
+
+        [[vserver]]
+        name = \"v\"
+        tag_secret = \"00000000000000ff\"
+        pool_scope = \"account\"
+        pool_method = \"least-outstanding\"
+        tag_style = \"digits\"
+        on_loss = \"resubmit\"
+        binds = \"unbind\"
+        enquire_link = \"0s\"
+        status_timeout = \"ESME_RMSGQFUL\"
+        status_lost = 0x0400
+
+        [[vserver.listener]]
+        address = \"[::1]:2775\"
+
+        [[vserver.account]]
+        system_id = \"a\"
+        password_plain = \"a\"
+        group = \"gold\"
+
+        [[vserver.group]]
+        name = \"basic\"
+        [[vserver.group.server]]
+        name = \"s1\"
+        address = \"127.0.0.1:2776\"
+        uid = \"11\"
+        system_id = \"rh\"
+        max_binds = 4
+        bind = \"tx+rx\"
+        version = \"5.0\"
+        id_namespace = \"mc\"
+        range = { ton = 1, range = \"^4\" }
+
+        [[vserver.group]]
+        name = \"gold\"
+        method = \"weighted\"
+        [[vserver.group.server]]
+        name = \"s2\"
+        address = \"127.0.0.1:2777\"
+        uid = \"12\"
+        system_id = \"rh\"
+        max_binds = 4
+        id_namespace = \"mc\"
+        weight = 7
+    ";
+    let loaded = load("given", text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    assert_eq!((loaded.engine.cores, loaded.engine.cpu_list), (Some(3), vec![0, 1, 5]));
+    assert_eq!(loaded.engine.spin, Duration::from_micros(20));
+    assert_eq!(loaded.engine.log_level, LogLevel::Debug);
+    let settings = loaded.settings;
+    let vserver = &settings.vservers[0];
+    assert_eq!(vserver.pool_scope, PoolScope::Account);
+    assert_eq!(vserver.pool_method, PoolMethod::LeastOutstanding);
+    assert_eq!((vserver.tag.style, vserver.tag.secret), (TagStyle::Digits, 255));
+    assert_eq!((vserver.on_loss, vserver.binds_when_down), (OnLoss::Resubmit, BindsWhenDown::Unbind));
+    assert_eq!(vserver.timers.enquire_link, Duration::ZERO);
+    assert_eq!(vserver.statuses.timeout, CommandStatus::ESME_RMSGQFUL);
+    assert_eq!(vserver.statuses.lost, CommandStatus(0x400));
+    assert_eq!(settings.accounts[0].group.index(), 1);
+    assert_eq!(settings.groups[1].method, Method::Weighted);
+    assert_eq!(settings.namespaces, ["mc"]);
+    let [s1, s2] = &settings.servers[..] else { panic!("two servers") };
+    assert_eq!((s1.bind, s1.version), (BindPlan::TxRx, InterfaceVersion::V5_0));
+    assert_eq!(s1.range, range(1, 0, "^4"));
+    assert_eq!((s2.group.index(), s2.weight), (1, 7));
+}

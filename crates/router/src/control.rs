@@ -1,0 +1,104 @@
+//! The owned values that packet cores and the control thread exchange, so that neither side knows
+//! the other's runtime.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::ids::{AccountId, ConnId, CoreId};
+use crate::input::Verdict;
+use crate::pools::Pattern;
+use crate::report::CoreReport;
+
+/// What the control thread tells a core.
+#[derive(Debug)]
+pub enum ToCore {
+    /// The verdict on a bind.
+    Verified {
+        /// The connection that wants to bind.
+        conn: ConnId,
+        /// What was found.
+        verdict: Verdict,
+    },
+    /// A compiled range.
+    Compiled {
+        /// The core's token.
+        token: u64,
+        /// The matcher, when the range is legal.
+        pattern: Option<Arc<Pattern>>,
+    },
+    /// Send a [`FromCore::Report`] that carries this token.
+    Report {
+        /// Chosen by the control thread.
+        token: u64,
+    },
+    /// A core's engine failed.
+    CoreDown(CoreId),
+    /// A core's engine starts.
+    CoreUp(CoreId),
+    /// Unbind everything, then answer [`FromCore::Drained`].
+    Shutdown,
+}
+
+/// What a core tells the control thread.
+#[derive(Debug)]
+pub enum FromCore {
+    /// The engine runs and its listeners accept.
+    Ready(CoreId),
+    /// The engine could not start.
+    Failed(CoreId, String),
+    /// A bind to be checked.
+    Verify {
+        /// The connection that wants to bind.
+        conn: ConnId,
+        /// Its account.
+        account: AccountId,
+        /// The password that it sent.
+        password: Box<[u8]>,
+        /// The range to compile.
+        range: Option<Box<[u8]>>,
+    },
+    /// A range to be compiled.
+    Compile {
+        /// The asking core.
+        core: CoreId,
+        /// Its token.
+        token: u64,
+        /// The range.
+        range: Box<[u8]>,
+    },
+    /// Log lines, already in words.
+    Log(CoreId, Vec<LogLine>),
+    /// The answer to [`ToCore::Report`].
+    Report {
+        /// The token asked with.
+        token: u64,
+        /// The core's state.
+        report: Box<CoreReport>,
+    },
+    /// The engine panicked and starts anew.
+    Down(CoreId, String),
+    /// All sessions are closed.
+    Drained(CoreId),
+}
+
+/// One line for the log.
+#[derive(Clone, Debug)]
+pub struct LogLine {
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The text.
+    pub text: String,
+}
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Something is wrong.
+    Warn,
+    /// A change of state.
+    Info,
+    /// Detail.
+    Debug,
+}

@@ -1,0 +1,127 @@
+//! What a packet engine counts.
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Events since the engine's start. One per core.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+        pub struct Counters {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        impl Counters {
+            /// Adds another core's counters to these.
+            pub fn add(&mut self, other: &Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections that clients opened.
+    accepted,
+    /// Connections refused because the core had none free.
+    connections_full,
+    /// Client binds accepted.
+    client_binds,
+    /// Client binds refused.
+    client_binds_refused,
+    /// Binds accepted by servers.
+    server_binds,
+    /// Binds refused by servers.
+    server_binds_refused,
+    /// Attempts to connect to servers that failed.
+    connect_failures,
+    /// Bind slots parked because the server has enough binds.
+    slots_parked,
+    /// Requests received from clients.
+    requests_from_clients,
+    /// Requests received from servers.
+    requests_from_servers,
+    /// Requests forwarded to servers.
+    forwarded_to_servers,
+    /// Requests forwarded to clients.
+    forwarded_to_clients,
+    /// Responses received that matched a request.
+    responses_matched,
+    /// Responses that matched nothing: late, repeated or invented.
+    responses_unmatched,
+    /// Responses whose origin had gone.
+    responses_orphaned,
+    /// Answers given by us instead of a peer.
+    refused,
+    /// Requests refused because a window or a bound of ours was full.
+    refused_throttled,
+    /// Requests refused because no server was bound.
+    refused_no_server,
+    /// Requests refused because no client was there for the destination.
+    refused_no_client,
+    /// Requests in a state that does not allow them.
+    refused_wrong_state,
+    /// Requests with a command_id that we do not know.
+    unknown_commands,
+    /// Responses with a command_id that we do not know.
+    unknown_responses,
+    /// Requests whose fields could not be read.
+    malformed,
+    /// Streams given up for a command_length out of bounds.
+    bad_lengths,
+    /// Ancillary operations without a tag of ours or on another account's message.
+    foreign_ids,
+    /// Requests that a peer did not answer in time.
+    timeouts,
+    /// Requests outstanding on a connection that was lost.
+    lost,
+    /// Lost requests that were sent again elsewhere.
+    resubmitted,
+    /// Sessions closed because a timer of theirs ran out.
+    session_timeouts,
+    /// enquire_link sent.
+    enquire_links_sent,
+    /// Requests parked for a full window.
+    parked,
+    /// Times that a bound of parked requests was met.
+    parked_full,
+    /// Times that reading from a connection was paused at its window.
+    paused_at_window,
+    /// Times that reading was paused because the peer does not read its answers.
+    paused_out_buffer,
+    /// Times that the pending table was full.
+    pending_full,
+    /// Requests sent to other cores.
+    peer_requests_sent,
+    /// Requests received from other cores.
+    peer_requests_received,
+    /// Requests that found no credit toward a core.
+    peer_no_credit,
+    /// Requests that were sent on because their target had just gone.
+    peer_bounced,
+    /// Answers from other cores that matched nothing.
+    peer_answers_unmatched,
+    /// Frames from other cores that could not be read.
+    peer_frames_bad,
+    /// Notices dropped because too many waited for credit.
+    notices_full,
+    /// Times that the pool table was full.
+    pools_full,
+    /// Message ids learned for their receipts.
+    receipts_learned,
+    /// Learned ids pushed out by others before their time.
+    receipts_evicted,
+    /// Receipts that found their learned id.
+    receipts_matched,
+    /// Receipts that found none and went by address range.
+    receipts_by_address,
+    /// Receipts held because they overtook their response.
+    receipts_held,
+    /// Times that the table of held receipts was full.
+    receipts_held_full,
+    /// Message ids too long for a tag, passed on as they came.
+    ids_untagged,
+    /// NULL-id cancels sent to every server of a group.
+    fan_outs,
+    /// Times that the fan-out table was full.
+    fan_outs_full,
+    /// A request of ours that should have had an entry had none: a fault of ours.
+    faults,
+}

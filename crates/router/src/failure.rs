@@ -1,0 +1,174 @@
+//! What an origin is answered when its request fails: the one declared table of row S8.
+
+use codec::{CommandId, CommandStatus};
+
+use crate::settings::FailureStatuses;
+
+/// Why a request got no response of its peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Failure {
+    /// A window stayed full, or a bound of ours was met.
+    Throttled = 1,
+    /// No server of the group is bound.
+    NoServer = 2,
+    /// No client is bound for the destination.
+    NoClient = 3,
+    /// The peer did not answer in time.
+    Timeout = 4,
+    /// The connection, or the core that owned it, was lost before the answer.
+    Lost = 5,
+    /// The message id carries no tag of ours, or another account's.
+    ForeignId = 6,
+}
+
+/// Who tries again after a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// The origin, on the status that it gets.
+    Origin,
+    /// We, where the policy `on_loss = "resubmit"` says so; else the origin.
+    ByPolicy,
+    /// Nobody: the request was wrong.
+    Nobody,
+}
+
+/// Which side the origin is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Toward {
+    /// The origin is a client (ESME).
+    Client,
+    /// The origin is a server (MC).
+    Server,
+}
+
+/// Where the status of a row comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Throttled,
+    NoServer,
+    Timeout,
+    Lost,
+    TowardServer,
+    Fixed(CommandStatus),
+}
+
+/// One row: kind of failure, who retries, status toward a client, status toward a server.
+type Row = (Failure, Retry, Status, Status);
+
+/// The table. A server's own status (also throttling) and a client's own status on a live delivery
+/// are passed through as they came and are no failures here.
+const TABLE: [Row; 6] = [
+    (Failure::Throttled, Retry::Origin, Status::Throttled, Status::TowardServer),
+    (Failure::NoServer, Retry::Origin, Status::NoServer, Status::TowardServer),
+    (Failure::NoClient, Retry::Origin, Status::NoServer, Status::TowardServer),
+    (Failure::Timeout, Retry::Origin, Status::Timeout, Status::TowardServer),
+    (Failure::Lost, Retry::ByPolicy, Status::Lost, Status::TowardServer),
+    (
+        Failure::ForeignId,
+        Retry::Nobody,
+        Status::Fixed(CommandStatus::ESME_RINVMSGID),
+        Status::Fixed(CommandStatus::ESME_RINVMSGID),
+    ),
+];
+
+impl Failure {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Throttled,
+        Self::NoServer,
+        Self::NoClient,
+        Self::Timeout,
+        Self::Lost,
+        Self::ForeignId,
+    ];
+
+    /// The kind as the number that a mesh frame carries.
+    pub const fn to_byte(self) -> u8 {
+        self as u8
+    }
+
+    /// The reverse of [`Failure::to_byte`]; an unknown number counts as lost.
+    pub fn from_byte(byte: u8) -> Self {
+        Self::ALL.into_iter().find(|kind| *kind as u8 == byte).unwrap_or(Self::Lost)
+    }
+
+    /// Who tries again.
+    pub const fn retry(self) -> Retry {
+        TABLE[self as usize - 1].1
+    }
+
+    /// The status for an origin on the side `toward` that asked for `command`.
+    pub const fn status(
+        self,
+        toward: Toward,
+        command: CommandId,
+        configured: &FailureStatuses,
+    ) -> CommandStatus {
+        let row = TABLE[self as usize - 1];
+        let (_, _, client, server) = row;
+        match toward {
+            Toward::Server => pick(server, configured),
+            Toward::Client => match ancillary(command) {
+                Some(failed) if !matches!(client, Status::Fixed(_)) => failed,
+                _ => pick(client, configured),
+            },
+        }
+    }
+}
+
+const fn pick(status: Status, configured: &FailureStatuses) -> CommandStatus {
+    match status {
+        Status::Throttled => configured.throttled,
+        Status::NoServer => configured.no_server,
+        Status::Timeout => configured.timeout,
+        Status::Lost => configured.lost,
+        Status::TowardServer => configured.toward_server,
+        Status::Fixed(status) => status,
+    }
+}
+
+/// Ancillary operations say themselves that they failed (A6).
+const fn ancillary(command: CommandId) -> Option<CommandStatus> {
+    Some(match command {
+        CommandId::QUERY_SM => CommandStatus::ESME_RQUERYFAIL,
+        CommandId::CANCEL_SM => CommandStatus::ESME_RCANCELFAIL,
+        CommandId::REPLACE_SM => CommandStatus::ESME_RREPLACEFAIL,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_kinds() {
+        for kind in Failure::ALL {
+            assert_eq!(TABLE[kind as usize - 1].0, kind);
+            assert_eq!(Failure::from_byte(kind.to_byte()), kind);
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_row_s8() {
+        let configured = FailureStatuses::default();
+        let of = |kind: Failure, toward| kind.status(toward, CommandId::SUBMIT_SM, &configured);
+        assert_eq!(of(Failure::Throttled, Toward::Client), CommandStatus::ESME_RTHROTTLED);
+        assert_eq!(of(Failure::Timeout, Toward::Client), CommandStatus::ESME_RSYSERR);
+        assert_eq!(of(Failure::Lost, Toward::Client), CommandStatus::ESME_RSYSERR);
+        for kind in [Failure::Throttled, Failure::NoClient, Failure::Timeout, Failure::Lost] {
+            assert_eq!(of(kind, Toward::Server), CommandStatus::ESME_RX_T_APPN);
+        }
+    }
+
+    #[test]
+    fn ancillary_operations_fail_with_their_own_status() {
+        let configured = FailureStatuses::default();
+        let of = |kind: Failure, command| kind.status(Toward::Client, command, &configured);
+        assert_eq!(of(Failure::NoServer, CommandId::QUERY_SM), CommandStatus::ESME_RQUERYFAIL);
+        assert_eq!(of(Failure::Lost, CommandId::CANCEL_SM), CommandStatus::ESME_RCANCELFAIL);
+        assert_eq!(of(Failure::Timeout, CommandId::REPLACE_SM), CommandStatus::ESME_RREPLACEFAIL);
+        assert_eq!(of(Failure::ForeignId, CommandId::QUERY_SM), CommandStatus::ESME_RINVMSGID);
+    }
+}

@@ -1,0 +1,122 @@
+//! Small names for the things that the message path refers to.
+
+use core::fmt;
+use serde::Serialize;
+
+macro_rules! index_newtype {
+    ($(#[$doc:meta])* $name:ident($int:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        pub struct $name(pub $int);
+
+        impl $name {
+            /// The position in the table that this id names.
+            #[inline]
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+index_newtype!(
+    /// A packet core of this process, counted from 0.
+    CoreId(u8)
+);
+index_newtype!(
+    /// A virtual server: position in [`Settings::vservers`](crate::settings::Settings).
+    VServerId(u16)
+);
+index_newtype!(
+    /// A server group: position in [`Settings::groups`](crate::settings::Settings).
+    GroupId(u16)
+);
+index_newtype!(
+    /// A message centre: position in [`Settings::servers`](crate::settings::Settings).
+    ServerId(u16)
+);
+index_newtype!(
+    /// A client account: position in [`Settings::accounts`](crate::settings::Settings).
+    AccountId(u32)
+);
+index_newtype!(
+    /// A listening address: position in [`Settings::listeners`](crate::settings::Settings).
+    ListenerId(u16)
+);
+index_newtype!(
+    /// Servers that share one space of message ids: position in
+    /// [`Settings::namespaces`](crate::settings::Settings).
+    NamespaceId(u16)
+);
+
+index_newtype!(
+    /// A pool on this core: used within one call only, for places are used again.
+    PoolId(u32)
+);
+
+/// One TCP connection, never mistaken for a later one in the same slot: the core that owns it, its
+/// slot there, and the slot's generation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(u64);
+
+impl ConnId {
+    /// Slots per core; a core refuses connections above this.
+    pub const SLOTS_MAX: u32 = 1 << 24;
+
+    /// Names slot `slot` (below [`ConnId::SLOTS_MAX`]) of `core` in its `generation`.
+    #[inline]
+    pub const fn new(core: CoreId, slot: u32, generation: u32) -> Self {
+        debug_assert!(slot < Self::SLOTS_MAX);
+        Self((core.0 as u64) << 56 | (slot as u64) << 32 | generation as u64)
+    }
+
+    /// The core that owns the connection.
+    #[inline]
+    pub const fn core(self) -> CoreId {
+        CoreId((self.0 >> 56) as u8)
+    }
+
+    /// The slot on its core.
+    #[inline]
+    pub const fn slot(self) -> usize {
+        (self.0 >> 32) as usize & 0x00FF_FFFF
+    }
+
+    /// How often the slot has been used, offset by the engine's seed.
+    #[inline]
+    pub const fn generation(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// The id as the number that mesh frames carry.
+    #[inline]
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The reverse of [`ConnId::to_bits`].
+    #[inline]
+    pub const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+}
+
+impl fmt::Debug for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}#{}", self.core().0, self.slot(), self.generation())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conn_id_keeps_its_three_parts() {
+        let id = ConnId::new(CoreId(255), ConnId::SLOTS_MAX - 1, u32::MAX);
+        assert_eq!(id.core(), CoreId(255));
+        assert_eq!(id.slot(), (ConnId::SLOTS_MAX - 1) as usize);
+        assert_eq!(id.generation(), u32::MAX);
+        assert_eq!(ConnId::from_bits(id.to_bits()), id);
+    }
+}

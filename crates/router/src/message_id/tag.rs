@@ -1,0 +1,198 @@
+//! Putting a tag on a message id and taking it off.
+
+use crate::message_id::check::{self, Check};
+use crate::settings::{TagSettings, TagStyle};
+
+/// Octets that hold any tagged id.
+pub const BUFFER: usize = 80;
+
+/// Longest id that an all-digits tag is put on: with it there are 18 digits.
+const DIGITS_ID_MAX: usize = 13;
+/// First digit of an all-digits tag, so that none begins with 0.
+const LEAD: u8 = b'1';
+/// What an all-digits tag adds behind the id.
+const DIGITS_BEHIND: usize = 2 + check::DIGITS;
+
+/// An id as its server gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Untagged<'a> {
+    /// The server's id of the message.
+    pub id: &'a [u8],
+    /// The server's uid.
+    pub uid: [u8; 2],
+}
+
+/// Why an id is none of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UntagError {
+    /// It carries no tag of this form.
+    NoTag,
+    /// The check characters are not those of this account.
+    Foreign,
+}
+
+/// The tagged form of a server's `id` for the account `account_name`, written to `buf`.
+///
+/// `None` when there is nothing to tag (an empty id), when the result is longer than `id_max`, or,
+/// for [`TagStyle::Digits`], when uid or id are not decimal digits or the id has more than 13.
+pub fn tag<'b>(
+    settings: &TagSettings,
+    account_name: &[u8],
+    uid: [u8; 2],
+    id: &[u8],
+    id_max: usize,
+    buf: &'b mut [u8; BUFFER],
+) -> Option<&'b [u8]> {
+    if id.is_empty() {
+        return None;
+    }
+    let check = Check::new(settings.secret, account_name, uid, id);
+    let max = id_max.min(BUFFER);
+    match settings.style {
+        TagStyle::Signature => {
+            join(&[id, b"#", &settings.signature, &check.characters(), b"-", &uid], max, buf)
+        }
+        TagStyle::Digits if id.len() > DIGITS_ID_MAX || !are_digits(id) || !are_digits(&uid) => {
+            None
+        }
+        TagStyle::Digits => join(&[&[LEAD], id, &uid, &check.digits()], max, buf),
+    }
+}
+
+/// The server's id and uid in a tagged `id` that the account `account_name` shows.
+///
+/// The tag is the end of the id, of known length: what a server puts into its own ids, even
+/// something that looks like a tag, does not matter.
+pub fn untag<'a>(
+    settings: &TagSettings,
+    account_name: &[u8],
+    id: &'a [u8],
+) -> Result<Untagged<'a>, UntagError> {
+    let (untagged, shown) = match settings.style {
+        TagStyle::Signature => split_signature(&settings.signature, id),
+        TagStyle::Digits => split_digits(id),
+    }
+    .ok_or(UntagError::NoTag)?;
+    let check = Check::new(settings.secret, account_name, untagged.uid, untagged.id);
+    let ours = match settings.style {
+        TagStyle::Signature => shown == check.characters(),
+        TagStyle::Digits => shown == check.digits(),
+    };
+    if ours { Ok(untagged) } else { Err(UntagError::Foreign) }
+}
+
+/// `<id>#<signature><check>-<uid>` as the id with its uid, and the check.
+fn split_signature<'a>(signature: &[u8], tagged: &'a [u8]) -> Option<(Untagged<'a>, &'a [u8])> {
+    let (rest, uid) = tagged.split_last_chunk::<2>()?;
+    let rest = rest.strip_suffix(b"-")?;
+    let (rest, shown) = rest.split_last_chunk::<{ check::CHARACTERS }>()?;
+    let id = rest.strip_suffix(signature)?.strip_suffix(b"#")?;
+    (!id.is_empty()).then_some((Untagged { id, uid: *uid }, shown.as_slice()))
+}
+
+/// `1<id><uid><check>`, all digits, as the id with its uid, and the check.
+fn split_digits(tagged: &[u8]) -> Option<(Untagged<'_>, &[u8])> {
+    if tagged.len() > 1 + DIGITS_ID_MAX + DIGITS_BEHIND || !are_digits(tagged) {
+        return None;
+    }
+    let rest = tagged.strip_prefix(&[LEAD])?;
+    let (rest, shown) = rest.split_last_chunk::<{ check::DIGITS }>()?;
+    let (id, uid) = rest.split_last_chunk::<2>()?;
+    (!id.is_empty()).then_some((Untagged { id, uid: *uid }, shown.as_slice()))
+}
+
+fn are_digits(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_digit)
+}
+
+/// The parts one behind the other in `buf`, if that is at most `max` octets.
+fn join<'b>(parts: &[&[u8]], max: usize, buf: &'b mut [u8; BUFFER]) -> Option<&'b [u8]> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    if length > max {
+        return None;
+    }
+    let mut at = 0;
+    for part in parts {
+        buf[at..at + part.len()].copy_from_slice(part);
+        at += part.len();
+    }
+    Some(&buf[..length])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(style: TagStyle) -> TagSettings {
+        TagSettings { style, signature: (*b"rh").into(), secret: 7 }
+    }
+
+    fn tagged(
+        style: TagStyle,
+        uid: &[u8; 2],
+        id: &[u8],
+        id_max: usize,
+    ) -> Option<alloc::vec::Vec<u8>> {
+        let mut buf = [0; BUFFER];
+        tag(&settings(style), b"acme", *uid, id, id_max, &mut buf).map(<[u8]>::to_vec)
+    }
+
+    #[test]
+    fn an_account_gets_its_own_id_back() {
+        for (style, uid, id) in [
+            (TagStyle::Signature, b"s1", b"9F3a-22".as_slice()),
+            (TagStyle::Digits, b"07", b"0042"),
+        ] {
+            let tagged = tagged(style, uid, id, 64).unwrap();
+            let found = untag(&settings(style), b"acme", &tagged);
+            assert_eq!(found, Ok(Untagged { id, uid: *uid }));
+            assert_eq!(untag(&settings(style), b"other", &tagged), Err(UntagError::Foreign));
+        }
+    }
+
+    #[test]
+    fn the_signature_form_ends_in_the_uid() {
+        let tagged = tagged(TagStyle::Signature, b"s1", b"42", 64).unwrap();
+        assert_eq!(tagged.len(), 2 + 1 + 2 + 4 + 1 + 2);
+        assert!(tagged.starts_with(b"42#rh") && tagged.ends_with(b"-s1"));
+    }
+
+    #[test]
+    fn the_digits_form_is_a_number_of_at_most_18_digits() {
+        let tagged = tagged(TagStyle::Digits, b"07", b"0000000000000", 64).unwrap();
+        assert_eq!(tagged.len(), 18);
+        assert!(are_digits(&tagged) && tagged[0] == b'1');
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_tagged() {
+        assert!(tagged(TagStyle::Signature, b"s1", &[b'a'; 54], 64).is_some());
+        assert_eq!(tagged(TagStyle::Signature, b"s1", &[b'a'; 55], 64), None);
+        assert_eq!(tagged(TagStyle::Signature, b"s1", &[b'a'; 200], 500), None);
+        assert!(tagged(TagStyle::Digits, b"07", b"123", 8).is_some());
+        assert_eq!(tagged(TagStyle::Digits, b"07", b"1234", 8), None);
+        assert_eq!(tagged(TagStyle::Digits, b"07", b"12345678901234", 64), None);
+        assert_eq!(tagged(TagStyle::Digits, b"07", b"12a4", 64), None);
+        assert_eq!(tagged(TagStyle::Digits, b"s1", b"1234", 64), None);
+        assert_eq!(tagged(TagStyle::Signature, b"s1", b"", 64), None);
+    }
+
+    #[test]
+    fn a_servers_id_may_look_tagged_itself() {
+        let inner = tagged(TagStyle::Signature, b"s1", b"42", 64).unwrap();
+        let outer = tagged(TagStyle::Signature, b"s2", &inner, 64).unwrap();
+        let found = untag(&settings(TagStyle::Signature), b"acme", &outer);
+        assert_eq!(found, Ok(Untagged { id: &inner, uid: *b"s2" }));
+    }
+
+    #[test]
+    fn an_id_without_a_tag_is_no_foreign_one() {
+        let untag = |style, id: &[u8]| untag(&settings(style), b"acme", id).unwrap_err();
+        for id in [b"".as_slice(), b"42", b"#rh0000-s1", b"42#xx0000-s1", b"42#rh0000_s1"] {
+            assert_eq!(untag(TagStyle::Signature, id), UntagError::NoTag, "{id:?}");
+        }
+        for id in [b"".as_slice(), b"10700", b"2420700", b"14207a0", b"1234567890123456789"] {
+            assert_eq!(untag(TagStyle::Digits, id), UntagError::NoTag, "{id:?}");
+        }
+    }
+}

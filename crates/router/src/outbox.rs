@@ -1,0 +1,128 @@
+//! What a packet engine does: the router's only way to act.
+
+use alloc::vec::Vec;
+
+use crate::ids::{AccountId, ConnId, CoreId, ServerId};
+
+/// The sink that the engine (or a simulated world) gives to each call of the router.
+///
+/// Buffers are handed out for appending only: the router writes whole PDUs or frames and patches
+/// what it appended in the same call. Whoever implements this sends them after the turn, in order.
+pub trait Outbox {
+    /// Octets that may still be appended for `conn` before its limit; 0 while its socket is blocked
+    /// with a full buffer, or when it is gone. Small answers may be appended all the same.
+    fn room(&self, conn: ConnId) -> usize;
+
+    /// The out-buffer of `conn`, marked to be written after this turn. A connection that is gone
+    /// gives a buffer that is thrown away.
+    fn buffer(&mut self, conn: ConnId) -> &mut Vec<u8>;
+
+    /// The batch of frames for `core` on `lane`, marked to be pushed after this turn.
+    fn lane(&mut self, core: CoreId, lane: Lane) -> &mut Vec<u8>;
+
+    /// Open a connection to `server`; ends in `Input::Connected` or `Input::Closed`.
+    fn connect(&mut self, conn: ConnId, server: ServerId);
+
+    /// Write what is buffered, then close. No further input of `conn` follows.
+    fn close(&mut self, conn: ConnId);
+
+    /// Stop cutting and reading PDUs of `conn` at once; what was read waits.
+    fn pause(&mut self, conn: ConnId);
+
+    /// Read `conn` again, what waits first.
+    fn resume(&mut self, conn: ConnId);
+
+    /// Check the credentials of a bind off the packet cores, and compile `range` when it is no
+    /// literal; ends in `Input::Verified`.
+    fn verify(&mut self, request: Verify<'_>);
+
+    /// Compile a range that another core's bind brought; ends in `Input::Compiled`.
+    fn compile(&mut self, token: u64, range: &[u8]);
+
+    /// Something an operator wants to read.
+    fn report(&mut self, event: Event<'_>);
+}
+
+/// The two lanes between a pair of cores (rule 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Entered only with credit.
+    Request,
+    /// Answers and returned credit: always has room.
+    Response,
+}
+
+/// A bind to be checked.
+#[derive(Clone, Copy, Debug)]
+pub struct Verify<'a> {
+    /// The connection that wants to bind.
+    pub conn: ConnId,
+    /// The account that its system_id names.
+    pub account: AccountId,
+    /// The password that it sent.
+    pub password: &'a [u8],
+    /// The address_range to compile, when it needs compiling.
+    pub range: Option<&'a [u8]>,
+}
+
+/// Something worth a log line. Never one per message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A client session is bound.
+    ClientBound {
+        /// Connection.
+        conn: ConnId,
+        /// Account.
+        account: AccountId,
+    },
+    /// A bind was refused.
+    BindRefused {
+        /// Connection.
+        conn: ConnId,
+        /// system_id of the bind.
+        system_id: &'a [u8],
+        /// What it was answered.
+        status: codec::CommandStatus,
+        /// In words.
+        why: &'static str,
+    },
+    /// A session ended.
+    SessionEnded {
+        /// Connection.
+        conn: ConnId,
+        /// In words.
+        why: &'static str,
+    },
+    /// A connection to a server is bound.
+    ServerBound {
+        /// Connection.
+        conn: ConnId,
+        /// Server.
+        server: ServerId,
+    },
+    /// A connection to a server failed or ended; the next attempt follows after `retry_ms`.
+    ServerLost {
+        /// Server.
+        server: ServerId,
+        /// In words.
+        why: &'static str,
+        /// Status of a refused bind.
+        status: Option<codec::CommandStatus>,
+        /// Milliseconds to the next attempt.
+        retry_ms: u64,
+    },
+    /// A peer sent bytes that are no PDU that we can take.
+    Malformed {
+        /// Connection.
+        conn: ConnId,
+        /// What was wrong.
+        error: codec::Malformed,
+    },
+    /// A stream could not be cut any more.
+    BadLength {
+        /// Connection.
+        conn: ConnId,
+        /// command_length claimed.
+        command_length: u32,
+    },
+}

@@ -1,0 +1,230 @@
+//! Messages between engines, as bytes: the same on the mesh between cores and between nodes.
+//!
+//! A frame is a fixed header of [`HEADER_LEN`] octets and a payload. All numbers are big-endian.
+
+use alloc::vec::Vec;
+
+use crate::ids::{AccountId, ConnId, CoreId, ServerId, VServerId};
+use crate::time::Instant;
+
+/// Octets of a frame's header.
+pub const HEADER_LEN: usize = 40;
+/// The version of this layout; a frame of another version is counted and left alone.
+pub const VERSION: u8 = 1;
+/// A request is handed on at most this often.
+pub const HOPS_MAX: u8 = 3;
+
+/// What a frame is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A request PDU to be sent to [`Target`]. Request lane.
+    Request = 1,
+    /// A message id to be learned by its home. Request lane.
+    Learn = 2,
+    /// A change of the sender's part of the directory. Request lane.
+    Directory = 3,
+    /// Asks for, grants or gives back the turn to connect to a server. Request lane.
+    Turn = 4,
+    /// The response PDU to a request. Response lane.
+    Answer = 5,
+    /// A request was refused or failed without a response PDU. Response lane.
+    Refused = 6,
+    /// Credit of the request lane is given back. Response lane.
+    Credit = 7,
+    /// A directory change that asked for it is applied. Response lane.
+    Applied = 8,
+}
+
+impl Kind {
+    const fn from_byte(byte: u8) -> Option<Self> {
+        Some(match byte {
+            1 => Self::Request,
+            2 => Self::Learn,
+            3 => Self::Directory,
+            4 => Self::Turn,
+            5 => Self::Answer,
+            6 => Self::Refused,
+            7 => Self::Credit,
+            8 => Self::Applied,
+            _ => return None,
+        })
+    }
+}
+
+/// Where a request is to be routed on the core that gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Over a connection of this server.
+    Server(ServerId),
+    /// To the pool that its destination matches.
+    Pool,
+    /// By the table of learned ids, whose home the core is.
+    Home,
+    /// To a bind of the frame's account, preferably this one.
+    Conn(ConnId),
+}
+
+/// A frame's header. Fields that a kind does not use are 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What it is.
+    pub kind: Kind,
+    /// How often the request was handed on, this time included.
+    pub hops: u8,
+    /// Request: bit 0 = a receipt was requested. Refused: the kind of failure. Turn: which step.
+    pub flags: u8,
+    /// The core that waits for the answer.
+    pub origin: CoreId,
+    /// That core's token for the request; Learn: the fingerprint's upper part.
+    pub token: u64,
+    /// Request only: where to.
+    pub target: Target,
+    /// Request: when the origin gives up. Learn: when the entry expires.
+    pub deadline: Instant,
+    /// The account that the request belongs to.
+    pub account: AccountId,
+    /// Answer: the server that answered. Request: the server that it came from.
+    pub server: ServerId,
+    /// The virtual server that it is routed in.
+    pub vserver: VServerId,
+}
+
+impl Header {
+    /// A header of `kind` with everything else 0.
+    pub const fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            hops: 0,
+            flags: 0,
+            origin: CoreId(0),
+            token: 0,
+            target: Target::Pool,
+            deadline: Instant::ZERO,
+            account: AccountId(0),
+            server: ServerId(0),
+            vserver: VServerId(0),
+        }
+    }
+
+    /// Appends the frame with `payload` to `lane`.
+    pub fn append(&self, lane: &mut Vec<u8>, payload: &[u8]) {
+        let (target_kind, target) = match self.target {
+            Target::Pool => (0, 0),
+            Target::Server(server) => (1, u64::from(server.0)),
+            Target::Home => (2, 0),
+            Target::Conn(conn) => (3, conn.to_bits()),
+        };
+        let mut head = [0; HEADER_LEN];
+        head[0..4].copy_from_slice(&((HEADER_LEN + payload.len()) as u32).to_be_bytes());
+        head[4] = VERSION;
+        head[5] = self.kind as u8;
+        head[6] = self.hops;
+        head[7] = self.flags;
+        head[8..16].copy_from_slice(&self.token.to_be_bytes());
+        head[16..24].copy_from_slice(&target.to_be_bytes());
+        head[24..32].copy_from_slice(&self.deadline.as_micros().to_be_bytes());
+        // Microseconds need 55 bits for a thousand years: the top octet carries the target's kind.
+        head[24] = target_kind;
+        head[32..36].copy_from_slice(&self.account.0.to_be_bytes());
+        head[36..38].copy_from_slice(&self.server.0.to_be_bytes());
+        head[38] = self.vserver.0 as u8;
+        head[39] = self.origin.0;
+        lane.extend_from_slice(&head);
+        lane.extend_from_slice(payload);
+    }
+}
+
+/// Takes the first frame off `frames`: header, payload, rest. `None` when what is left is no whole
+/// frame of this version.
+#[inline]
+pub fn next(frames: &[u8]) -> Option<(Header, &[u8], &[u8])> {
+    let head = frames.first_chunk::<HEADER_LEN>()?;
+    let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    if length < HEADER_LEN || length > frames.len() || head[4] != VERSION {
+        return None;
+    }
+    let number = u64_at(head, 16);
+    let target = match head[24] {
+        0 => Target::Pool,
+        1 => Target::Server(ServerId(number as u16)),
+        2 => Target::Home,
+        3 => Target::Conn(ConnId::from_bits(number)),
+        _ => return None,
+    };
+    let header = Header {
+        kind: Kind::from_byte(head[5])?,
+        hops: head[6],
+        flags: head[7],
+        origin: CoreId(head[39]),
+        token: u64_at(head, 8),
+        target,
+        deadline: Instant::from_micros(u64_at(head, 24) & 0x00FF_FFFF_FFFF_FFFF),
+        account: AccountId(u32::from_be_bytes([head[32], head[33], head[34], head[35]])),
+        server: ServerId(u16::from_be_bytes([head[36], head[37]])),
+        vserver: VServerId(u16::from(head[38])),
+    };
+    Some((header, &frames[HEADER_LEN..length], &frames[length..]))
+}
+
+#[inline]
+fn u64_at(head: &[u8; HEADER_LEN], at: usize) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&head[at..at + 8]);
+    u64::from_be_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples() -> Vec<Header> {
+        let targets = [
+            Target::Pool,
+            Target::Server(ServerId(513)),
+            Target::Home,
+            Target::Conn(ConnId::new(CoreId(3), 77, 12)),
+        ];
+        targets
+            .into_iter()
+            .map(|target| Header {
+                kind: Kind::Request,
+                hops: 2,
+                flags: 1,
+                origin: CoreId(200),
+                token: 0x1122_3344_5566_7788,
+                target,
+                deadline: Instant::from_micros(1 << 50),
+                account: AccountId(70_000),
+                server: ServerId(300),
+                vserver: VServerId(4),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn frames_come_back_in_order_as_they_were_written() {
+        let mut lane = Vec::new();
+        for header in samples() {
+            header.append(&mut lane, b"payload");
+        }
+        let mut rest = &lane[..];
+        for expected in samples() {
+            let (header, payload, after) = next(rest).unwrap();
+            assert_eq!((header, payload), (expected, &b"payload"[..]));
+            rest = after;
+        }
+        assert!(rest.is_empty());
+    }
+
+    #[test]
+    fn half_a_frame_or_another_version_is_no_frame() {
+        let mut lane = Vec::new();
+        samples()[0].append(&mut lane, b"payload");
+        for cut in 0..lane.len() {
+            assert!(next(&lane[..cut]).is_none());
+        }
+        lane[4] = VERSION + 1;
+        assert!(next(&lane).is_none());
+    }
+}

@@ -1,0 +1,153 @@
+//! Requests of this core that other cores have.
+
+use alloc::vec::Vec;
+use codec::CommandId;
+
+use crate::ids::{AccountId, CoreId};
+use crate::sequence::Origin;
+use crate::time::Instant;
+
+/// A request that waits for an answer from another core.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    /// Who gets the answer.
+    pub origin: Origin,
+    /// The request's command_id.
+    pub command: CommandId,
+    /// The account that it came from.
+    pub account: AccountId,
+    /// A final receipt was asked for.
+    pub receipt_requested: bool,
+    /// The core that has it, as far as this core knows.
+    pub core: CoreId,
+    /// When this core gives up: past the other core's own deadline.
+    pub deadline: Instant,
+}
+
+/// The requests that other cores have. One per core.
+///
+/// Only the loss of another core ever uses the deadline: a living one always answers.
+#[derive(Debug)]
+pub struct PendingTable {
+    places: Vec<Place>,
+    free: Vec<u32>,
+    limit: u32,
+    held: u32,
+    first_generation: u32,
+}
+
+#[derive(Debug)]
+struct Place {
+    generation: u32,
+    pending: Option<Pending>,
+}
+
+impl PendingTable {
+    /// An empty table for at most `limit` requests. Generations start at `first_generation`, which
+    /// differs each time that an engine starts: an answer to its predecessor matches nothing.
+    pub const fn new(limit: u32, first_generation: u32) -> Self {
+        Self { places: Vec::new(), free: Vec::new(), limit, held: 0, first_generation }
+    }
+
+    /// Requests held.
+    pub const fn len(&self) -> u32 {
+        self.held
+    }
+
+    /// Whether the limit is reached.
+    pub const fn is_full(&self) -> bool {
+        self.held >= self.limit
+    }
+
+    /// Holds `pending` and gives its token. The caller has asked [`PendingTable::is_full`].
+    pub fn insert(&mut self, pending: Pending) -> u64 {
+        self.held += 1;
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place { generation: self.first_generation, pending: None });
+            self.places.len() as u32 - 1
+        });
+        let place = &mut self.places[index as usize];
+        place.pending = Some(pending);
+        u64::from(place.generation) << 32 | u64::from(index)
+    }
+
+    /// Takes out the request of `token`, once.
+    pub fn take(&mut self, token: u64) -> Option<Pending> {
+        let index = token as u32;
+        let place = self.places.get_mut(index as usize)?;
+        if place.generation != (token >> 32) as u32 {
+            return None;
+        }
+        let pending = place.pending.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push(index);
+        self.held -= 1;
+        Some(pending)
+    }
+
+    /// Takes out one request that `core` has.
+    pub fn take_of(&mut self, core: CoreId) -> Option<Pending> {
+        self.take_where(|pending| pending.core == core)
+    }
+
+    /// Takes out one request whose deadline has come.
+    pub fn take_due(&mut self, now: Instant) -> Option<Pending> {
+        self.take_where(|pending| pending.deadline <= now)
+    }
+
+    /// The earliest deadline.
+    pub fn next(&self) -> Instant {
+        let held = self.places.iter().filter_map(|place| place.pending.as_ref());
+        held.map(|pending| pending.deadline).min().unwrap_or(Instant::NEVER)
+    }
+
+    fn take_where(&mut self, wanted: impl Fn(&Pending) -> bool) -> Option<Pending> {
+        let index = self.places.iter().position(|place| place.pending.as_ref().is_some_and(&wanted))?;
+        let token = u64::from(self.places[index].generation) << 32 | index as u64;
+        self.take(token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ConnId;
+
+    fn pending(core: u8, deadline: u64) -> Pending {
+        Pending {
+            origin: Origin::Conn { conn: ConnId::new(CoreId(0), 1, 1), sequence_number: 7 },
+            command: CommandId::SUBMIT_SM,
+            account: AccountId(0),
+            receipt_requested: false,
+            core: CoreId(core),
+            deadline: Instant::from_micros(deadline),
+        }
+    }
+
+    #[test]
+    fn a_token_is_good_once() {
+        let mut table = PendingTable::new(2, 7);
+        let first = table.insert(pending(1, 10));
+        assert!(table.take(first).is_some());
+        let second = table.insert(pending(1, 10));
+        assert_ne!(first, second);
+        assert!(table.take(first).is_none());
+        assert!(table.take(second).is_some());
+        assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn a_lost_core_and_a_passed_deadline_give_requests_up() {
+        let mut table = PendingTable::new(3, 7);
+        table.insert(pending(1, 30));
+        table.insert(pending(2, 20));
+        table.insert(pending(2, 10));
+        assert!(table.is_full());
+        assert_eq!(table.next(), Instant::from_micros(10));
+        assert!(table.take_due(Instant::from_micros(10)).is_some());
+        assert!(table.take_due(Instant::from_micros(10)).is_none());
+        assert!(table.take_of(CoreId(2)).is_some());
+        assert!(table.take_of(CoreId(2)).is_none());
+        assert_eq!(table.len(), 1);
+    }
+}

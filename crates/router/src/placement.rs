@@ -1,0 +1,80 @@
+//! Which core opens which bind slot of a server (Q3).
+
+use alloc::vec::Vec;
+
+use crate::ids::CoreId;
+use crate::settings::{BindPlan, Server};
+
+/// What a bind slot binds as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotKind {
+    /// bind_transmitter.
+    Transmitter,
+    /// bind_receiver.
+    Receiver,
+    /// bind_transceiver.
+    Transceiver,
+}
+
+impl SlotKind {
+    /// Whether submits can be sent over it.
+    pub const fn transmits(self) -> bool {
+        !matches!(self, Self::Receiver)
+    }
+
+    /// Whether it delivers.
+    pub const fn receives(self) -> bool {
+        !matches!(self, Self::Transmitter)
+    }
+}
+
+/// The slots of `server` that `core` of `cores` opens.
+///
+/// Slots (or pairs of them, for `tx+rx`) go round the cores in an order by rendezvous hashing of
+/// the server's uid, so that servers with few slots do not all land on core 0 and a slot stays
+/// where it is when other servers come and go.
+pub fn slots_on(server: &Server, core: CoreId, cores: usize) -> Vec<SlotKind> {
+    let ranked = ranked_cores(server.uid, cores);
+    (0..server.binds_max)
+        .filter(|slot| ranked[unit_of(server.bind, *slot) % cores] == core)
+        .map(|slot| kind_of(server.bind, slot))
+        .collect()
+}
+
+/// The core that gives out the turns to connect to `server`.
+pub fn home_of(server: &Server, cores: usize) -> CoreId {
+    ranked_cores(server.uid, cores)[0]
+}
+
+fn unit_of(plan: BindPlan, slot: u16) -> usize {
+    match plan {
+        BindPlan::TxRx => slot as usize / 2,
+        BindPlan::Transceiver | BindPlan::Tx | BindPlan::Rx => slot as usize,
+    }
+}
+
+fn kind_of(plan: BindPlan, slot: u16) -> SlotKind {
+    match plan {
+        BindPlan::Transceiver => SlotKind::Transceiver,
+        BindPlan::Tx => SlotKind::Transmitter,
+        BindPlan::Rx => SlotKind::Receiver,
+        BindPlan::TxRx if slot.is_multiple_of(2) => SlotKind::Transmitter,
+        BindPlan::TxRx => SlotKind::Receiver,
+    }
+}
+
+fn ranked_cores(uid: [u8; 2], cores: usize) -> Vec<CoreId> {
+    let mut ranked: Vec<CoreId> = (0..cores).map(|core| CoreId(core as u8)).collect();
+    ranked.sort_by_key(|core| core::cmp::Reverse(weight(uid, *core)));
+    ranked
+}
+
+/// A fixed mixing function: every node and every version must rank alike.
+fn weight(uid: [u8; 2], core: CoreId) -> u64 {
+    let mut x = u64::from(uid[0]) << 32 | u64::from(uid[1]) << 16 | u64::from(core.0);
+    for _ in 0..2 {
+        x = (x ^ (x >> 31)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        x ^= x >> 29;
+    }
+    x
+}

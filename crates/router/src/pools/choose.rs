@@ -1,0 +1,318 @@
+//! Whose turn it is: the core for a pool's next message, and the member on that core.
+
+use alloc::vec::Vec;
+
+use crate::ids::{ConnId, CoreId};
+use crate::settings::PoolMethod;
+
+/// How many members of a pool each core has. One per core and pool: a replica.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cores {
+    /// Cores with members.
+    shares: Vec<CoreShare>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct CoreShare {
+    core: CoreId,
+    members: u32,
+    weight: u32,
+    credit: i64,
+}
+
+impl Cores {
+    /// Members everywhere.
+    pub(super) fn members(&self) -> u32 {
+        self.shares.iter().map(|share| share.members).sum()
+    }
+
+    /// Members on `core`, and the sum of their weights.
+    pub(super) fn of(&self, core: CoreId) -> (u32, u32) {
+        let share = self.shares.iter().find(|share| share.core == core);
+        share.map_or((0, 0), |share| (share.members, share.weight))
+    }
+
+    /// Replaces the counts of `core`.
+    pub(super) fn set(&mut self, core: CoreId, members: u32, weight: u32) {
+        let at = self.shares.iter().position(|share| share.core == core);
+        match (at, members) {
+            (None, 0) => return,
+            (Some(at), 0) => {
+                self.shares.remove(at);
+            }
+            (Some(at), _) => {
+                let share = &mut self.shares[at];
+                (share.members, share.weight) = (members, weight);
+            }
+            (None, _) => self.shares.push(CoreShare { core, members, weight, credit: 0 }),
+        }
+        self.settle_credit();
+    }
+
+    /// Credit from before a change never outweighs a whole period after it.
+    fn settle_credit(&mut self) {
+        let period = self.shares.iter().map(|it| i64::from(it.members.max(it.weight))).sum::<i64>();
+        for share in &mut self.shares {
+            share.credit = share.credit.clamp(-period, period);
+        }
+    }
+
+    /// The core for the next message, in proportion to members or weights. Cores whose members all
+    /// have weight 0 are a last resort.
+    #[inline]
+    pub(super) fn choose(&mut self, method: PoolMethod, skip: Option<CoreId>) -> Option<CoreId> {
+        if let [only] = &self.shares[..] {
+            return (Some(only.core) != skip).then_some(only.core);
+        }
+        let by_weight = method == PoolMethod::Weighted
+            && self.shares.iter().any(|share| Some(share.core) != skip && share.weight > 0);
+        let turns = self.shares.iter_mut().filter(|share| Some(share.core) != skip).map(|share| {
+            Turn { weight: if by_weight { share.weight } else { share.members }, of: share }
+        });
+        smooth(turns, |share| &mut share.credit).map(|share| share.core)
+    }
+}
+
+/// The members of a pool on this core, which writes them alone. One per core and pool.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Members {
+    list: Vec<Member>,
+    /// Whose turn it is, or where the search begins.
+    next: usize,
+    weight: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    conn: ConnId,
+    weight: u16,
+    credit: i64,
+}
+
+impl Members {
+    pub(super) fn len(&self) -> u32 {
+        self.list.len() as u32
+    }
+
+    /// Sum of the weights.
+    pub(super) fn weight(&self) -> u32 {
+        self.weight
+    }
+
+    /// The members.
+    pub(super) fn iter(&self) -> impl Iterator<Item = ConnId> + '_ {
+        self.list.iter().map(|member| member.conn)
+    }
+
+    /// Adds a member; `false` when it is one already.
+    pub(super) fn add(&mut self, conn: ConnId, weight: u16) -> bool {
+        if self.list.iter().any(|member| member.conn == conn) {
+            return false;
+        }
+        self.list.push(Member { conn, weight, credit: 0 });
+        self.weight += u32::from(weight);
+        true
+    }
+
+    /// Takes a member out; `false` when it is none.
+    pub(super) fn remove(&mut self, conn: ConnId) -> bool {
+        let Some(at) = self.list.iter().position(|member| member.conn == conn) else {
+            return false;
+        };
+        self.weight -= u32::from(self.list.remove(at).weight);
+        self.next -= usize::from(self.next > at);
+        if self.next >= self.list.len() {
+            self.next = 0;
+        }
+        let period = i64::from(self.weight);
+        for member in &mut self.list {
+            member.credit = member.credit.clamp(-period, period);
+        }
+        true
+    }
+
+    /// The member for the next message. `room` tells the requests outstanding at a member, or
+    /// `None` when it has no room for one more.
+    #[inline]
+    pub(super) fn choose(
+        &mut self,
+        method: PoolMethod,
+        mut room: impl FnMut(ConnId) -> Option<u32>,
+    ) -> Option<ConnId> {
+        match method {
+            PoolMethod::RoundRobin => self.in_turn(|conn| room(conn).map(|_| 0)),
+            PoolMethod::LeastOutstanding => self.in_turn(room),
+            PoolMethod::Weighted => {
+                let turns = self.list.iter_mut().filter_map(|member| {
+                    let takes = member.weight > 0 && room(member.conn).is_some();
+                    takes.then(|| Turn { weight: u32::from(member.weight), of: member })
+                });
+                match smooth(turns, |member| &mut member.credit) {
+                    Some(member) => Some(member.conn),
+                    None => self.in_turn(|conn| room(conn).map(|_| 0)),
+                }
+            }
+        }
+    }
+
+    /// The first member from the one whose turn it is that has the fewest outstanding. One with
+    /// none outstanding ends the search.
+    #[inline]
+    fn in_turn(&mut self, mut outstanding: impl FnMut(ConnId) -> Option<u32>) -> Option<ConnId> {
+        let mut best: Option<(usize, u32)> = None;
+        for at in (self.next..self.list.len()).chain(0..self.next) {
+            let Some(count) = outstanding(self.list[at].conn) else { continue };
+            if best.is_none_or(|(_, fewest)| count < fewest) {
+                best = Some((at, count));
+                if count == 0 {
+                    break;
+                }
+            }
+        }
+        let (at, _) = best?;
+        self.next = if at + 1 == self.list.len() { 0 } else { at + 1 };
+        Some(self.list[at].conn)
+    }
+}
+
+/// One that may be chosen.
+struct Turn<'a, T> {
+    weight: u32,
+    of: &'a mut T,
+}
+
+/// Smooth weighted round robin: each earns its weight in credit, the one with the most is chosen
+/// and pays what all have earned.
+#[inline]
+fn smooth<'a, T>(
+    turns: impl Iterator<Item = Turn<'a, T>>,
+    credit: impl Fn(&mut T) -> &mut i64,
+) -> Option<&'a mut T> {
+    let mut earned = 0;
+    let mut best: Option<(&mut T, i64)> = None;
+    for Turn { weight, of } in turns {
+        let weight = i64::from(weight);
+        let held = credit(of);
+        *held += weight;
+        earned += weight;
+        let held = *held;
+        if best.as_ref().is_none_or(|(_, most)| held > *most) {
+            best = Some((of, held));
+        }
+    }
+    let (chosen, _) = best?;
+    *credit(chosen) -= earned;
+    Some(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cores(counts: &[(u32, u32)]) -> Cores {
+        let mut cores = Cores::default();
+        for (core, &(members, weight)) in counts.iter().enumerate() {
+            cores.set(CoreId(core as u8), members, weight);
+        }
+        cores
+    }
+
+    fn shares(cores: &mut Cores, method: PoolMethod, rounds: u32) -> [u32; 3] {
+        let mut taken = [0; 3];
+        (0..rounds).for_each(|_| taken[cores.choose(method, None).unwrap().index()] += 1);
+        taken
+    }
+
+    #[test]
+    fn cores_take_messages_by_their_members_or_weights() {
+        let counts = [(1, 30), (2, 20), (3, 0)];
+        assert_eq!(shares(&mut cores(&counts), PoolMethod::RoundRobin, 60), [10, 20, 30]);
+        assert_eq!(shares(&mut cores(&counts), PoolMethod::LeastOutstanding, 60), [10, 20, 30]);
+        assert_eq!(shares(&mut cores(&counts), PoolMethod::Weighted, 50), [30, 20, 0]);
+        assert_eq!(shares(&mut cores(&[(1, 0), (2, 0)]), PoolMethod::Weighted, 3), [1, 2, 0]);
+    }
+
+    #[test]
+    fn a_core_that_is_skipped_is_not_chosen() {
+        let mut two = cores(&[(1, 1), (1, 1)]);
+        let skip = Some(CoreId(0));
+        assert!((0..5).all(|_| two.choose(PoolMethod::RoundRobin, skip) == Some(CoreId(1))));
+        let mut one = cores(&[(1, 1)]);
+        assert_eq!(one.choose(PoolMethod::RoundRobin, skip), None);
+        assert_eq!(one.choose(PoolMethod::RoundRobin, None), Some(CoreId(0)));
+        assert_eq!(Cores::default().choose(PoolMethod::RoundRobin, None), None);
+    }
+
+    #[test]
+    fn a_core_that_lost_most_members_is_not_starved_for_what_it_took_before() {
+        let mut two = cores(&[(1_000, 0), (1_000, 0)]);
+        assert_eq!(two.choose(PoolMethod::RoundRobin, None), Some(CoreId(0)));
+        two.set(CoreId(0), 1, 0);
+        two.set(CoreId(1), 1, 0);
+        let taken = shares(&mut two, PoolMethod::RoundRobin, 10);
+        assert!(taken[0] >= 4, "{taken:?}");
+    }
+
+    fn conn(slot: u32) -> ConnId {
+        ConnId::new(CoreId(0), slot, 1)
+    }
+
+    fn members(weights: &[u16]) -> Members {
+        let mut members = Members::default();
+        for (slot, &weight) in weights.iter().enumerate() {
+            assert!(members.add(conn(slot as u32), weight));
+        }
+        members
+    }
+
+    fn order(members: &mut Members, method: PoolMethod, full: usize) -> [usize; 6] {
+        [0; 6].map(|_| {
+            let room = |conn: ConnId| (conn.slot() != full).then_some(0);
+            members.choose(method, room).map_or(usize::MAX, ConnId::slot)
+        })
+    }
+
+    #[test]
+    fn members_take_turns() {
+        let mut three = members(&[1, 1, 1]);
+        assert_eq!(order(&mut three, PoolMethod::RoundRobin, 9), [0, 1, 2, 0, 1, 2]);
+        assert_eq!(order(&mut three, PoolMethod::LeastOutstanding, 9), [0, 1, 2, 0, 1, 2]);
+        assert_eq!(order(&mut three, PoolMethod::RoundRobin, 1), [0, 2, 0, 2, 0, 2]);
+    }
+
+    #[test]
+    fn a_heavy_member_takes_more() {
+        let mut three = members(&[2, 1, 0]);
+        assert_eq!(order(&mut three, PoolMethod::Weighted, 9), [0, 1, 0, 0, 1, 0]);
+        assert_eq!(order(&mut three, PoolMethod::Weighted, 0), [1; 6]);
+        let only_last = |conn: ConnId| (conn.slot() == 2).then_some(0);
+        assert_eq!(three.choose(PoolMethod::Weighted, only_last), Some(conn(2)));
+    }
+
+    #[test]
+    fn the_member_with_the_fewest_outstanding_is_chosen() {
+        let mut three = members(&[1, 1, 1]);
+        let outstanding = |conn: ConnId| [Some(5), Some(2), None][conn.slot()];
+        assert_eq!(three.choose(PoolMethod::LeastOutstanding, outstanding), Some(conn(1)));
+        assert_eq!(three.choose(PoolMethod::LeastOutstanding, outstanding), Some(conn(1)));
+    }
+
+    #[test]
+    fn no_room_anywhere_is_no_member() {
+        for method in [PoolMethod::RoundRobin, PoolMethod::Weighted, PoolMethod::LeastOutstanding] {
+            assert_eq!(members(&[1, 0]).choose(method, |_| None), None);
+            assert_eq!(members(&[]).choose(method, |_| Some(0)), None);
+        }
+    }
+
+    #[test]
+    fn the_turn_passes_over_a_member_that_left() {
+        let mut three = members(&[1, 1, 1]);
+        assert_eq!(three.choose(PoolMethod::RoundRobin, |_| Some(0)), Some(conn(0)));
+        assert!(three.remove(conn(0)));
+        assert!(!three.remove(conn(0)));
+        assert_eq!(order(&mut three, PoolMethod::RoundRobin, 9), [1, 2, 1, 2, 1, 2]);
+        assert!(three.remove(conn(2)) && three.remove(conn(1)));
+        assert_eq!((three.len(), three.weight()), (0, 0));
+    }
+}

@@ -1,0 +1,357 @@
+//! What kind of range an address_range is, and whether one lies within another.
+
+use codec::Address;
+use core::fmt;
+use core::ops::Deref;
+
+use crate::pools::pattern::Pattern;
+use crate::settings::AddressRange;
+
+/// Octets of an address_range without its NUL (v5 §4.7.3).
+pub const RANGE_MAX: usize = 40;
+
+/// The literal part of a range, escapes resolved.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digits {
+    length: u8,
+    octets: [u8; RANGE_MAX],
+}
+
+impl Digits {
+    const EMPTY: Self = Self { length: 0, octets: [0; RANGE_MAX] };
+
+    /// Adds an octet. A range has no more than fit, and a literal no more than its range.
+    fn push(&mut self, octet: u8) {
+        self.octets[self.length as usize] = octet;
+        self.length += 1;
+    }
+}
+
+impl Deref for Digits {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.octets[..self.length as usize]
+    }
+}
+
+impl fmt::Debug for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.escape_ascii())
+    }
+}
+
+/// What an address_range comes to. All but [`RangeForm::Pattern`] are looked up without matching.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RangeForm {
+    /// No range: no address of its own.
+    Empty,
+    /// One address.
+    Exact(Digits),
+    /// All addresses that begin with these digits.
+    Prefix(Digits),
+    /// All addresses.
+    CatchAll,
+    /// A regular expression that is none of these.
+    Pattern,
+}
+
+impl RangeForm {
+    /// Whether the range has to be compiled before it can be matched.
+    pub const fn needs_compiling(&self) -> bool {
+        matches!(self, Self::Pattern)
+    }
+}
+
+/// Whether `range` has to be compiled before it can be matched.
+pub fn needs_compiling(range: &[u8]) -> bool {
+    classify(range).needs_compiling()
+}
+
+/// The form of `range`. Plain digits are a single address (v5 §4.7.3), although as a regular
+/// expression they would match within others; in every other case the form holds exactly what the
+/// expression matches.
+pub fn classify(range: &[u8]) -> RangeForm {
+    if range.len() > RANGE_MAX {
+        return RangeForm::Pattern;
+    }
+    let Parsed { anchored, literal, rest } = parse(range);
+    match (anchored, literal.is_empty(), rest) {
+        (false, true, b"") => RangeForm::Empty,
+        (false, false, b"") | (true, false, b"$") => RangeForm::Exact(literal),
+        (false, true, b"$" | b"\\d*$" | b"[0-9]*$") => RangeForm::CatchAll,
+        (true, _, b"") | (_, true, ANY | ANY_TO_END | DIGITS | DIGIT_CLASS)
+            if literal.is_empty() =>
+        {
+            RangeForm::CatchAll
+        }
+        (true, _, b"" | ANY | ANY_TO_END | DIGITS | DIGIT_CLASS) => RangeForm::Prefix(literal),
+        _ => RangeForm::Pattern,
+    }
+}
+
+// Ends that match whatever follows. Digits "to the end" are not among them: an address may have
+// letters.
+const ANY: &[u8] = b".*";
+const ANY_TO_END: &[u8] = b".*$";
+const DIGITS: &[u8] = b"\\d*";
+const DIGIT_CLASS: &[u8] = b"[0-9]*";
+
+/// A range as `^`, if it is there, a literal, and what follows.
+struct Parsed<'a> {
+    anchored: bool,
+    literal: Digits,
+    rest: &'a [u8],
+}
+
+/// Splits a range of at most [`RANGE_MAX`] octets.
+fn parse(range: &[u8]) -> Parsed<'_> {
+    let (anchored, mut rest) = range.strip_prefix(b"^").map_or((false, range), |rest| (true, rest));
+    let mut literal = Digits::EMPTY;
+    loop {
+        let (octet, after) = match rest {
+            [b'\\', octet, after @ ..] if octet.is_ascii_punctuation() => (*octet, after),
+            // A plus with nothing before it to repeat is that of an international number.
+            [b'+', after @ ..] if literal.is_empty() => (b'+', after),
+            [octet, after @ ..] if octet.is_ascii() && !METACHARACTERS.contains(octet) => {
+                (*octet, after)
+            }
+            _ => break,
+        };
+        if let [b'*' | b'+' | b'?' | b'{', ..] = after {
+            break;
+        }
+        literal.push(octet);
+        rest = after;
+    }
+    Parsed { anchored, literal, rest }
+}
+
+const METACHARACTERS: &[u8] = b"\\.[](){}*+?|^$";
+
+/// Whether every address in `asked` is certainly in `allowed`. `allowed_pattern` is `allowed`
+/// compiled, where it needs compiling.
+///
+/// An answer of `false` may be wrong for ranges whose containment is not plain to see; `true` never
+/// is.
+pub fn covers(
+    allowed: &AddressRange,
+    allowed_pattern: Option<&Pattern>,
+    asked: &AddressRange,
+) -> bool {
+    let type_covered = |allowed, asked| allowed == 0 || allowed == asked;
+    if !type_covered(allowed.ton, asked.ton) || !type_covered(allowed.npi, asked.npi) {
+        return false;
+    }
+    if allowed.range == asked.range {
+        return true;
+    }
+    let asked = hull(&asked.range);
+    match (classify(&allowed.range), asked) {
+        (_, Hull::Nothing) | (RangeForm::Empty, _) => false,
+        (RangeForm::CatchAll, _) => true,
+        (RangeForm::Exact(one), Hull::Exact(asked)) => *one == *asked,
+        (RangeForm::Exact(_), Hull::Prefix(_)) => false,
+        (RangeForm::Prefix(start), Hull::Exact(asked) | Hull::Prefix(asked)) => {
+            asked.starts_with(&start)
+        }
+        (RangeForm::Pattern, Hull::Exact(asked)) => {
+            allowed_pattern.is_some_and(|pattern| pattern.matches(&asked))
+        }
+        // An expression that cannot see the end of the address matches all that begin with what it
+        // matches.
+        (RangeForm::Pattern, Hull::Prefix(asked)) => {
+            !sees_end(&allowed.range)
+                && allowed_pattern.is_some_and(|pattern| pattern.matches(&asked))
+        }
+    }
+}
+
+/// Whether `address` lies in `range`; TON or NPI 0 means any on either side. `pattern` is the range
+/// compiled, where it needs compiling.
+pub fn holds(range: &AddressRange, pattern: Option<&Pattern>, address: Address<'_>) -> bool {
+    let type_fits = |ours, theirs| ours == 0 || theirs == 0 || ours == theirs;
+    if !type_fits(range.ton, address.ton) || !type_fits(range.npi, address.npi) {
+        return false;
+    }
+    match classify(&range.range) {
+        RangeForm::Empty => false,
+        RangeForm::CatchAll => true,
+        RangeForm::Exact(one) => *one == *address.digits,
+        RangeForm::Prefix(start) => address.digits.starts_with(&start),
+        RangeForm::Pattern => pattern.is_some_and(|pattern| pattern.matches(address.digits)),
+    }
+}
+
+/// Whether an expression may depend on where the address ends: `$`, or an escape that is neither a
+/// class of characters nor a literal.
+fn sees_end(range: &[u8]) -> bool {
+    let escapes_end = |pair: &[u8]| {
+        pair[0] == b'\\' && !b"dDsSwW".contains(&pair[1]) && !pair[1].is_ascii_punctuation()
+    };
+    range.contains(&b'$') || range.windows(2).any(escapes_end)
+}
+
+/// The smallest plain range that certainly holds a range.
+enum Hull {
+    Nothing,
+    Exact(Digits),
+    Prefix(Digits),
+}
+
+fn hull(range: &[u8]) -> Hull {
+    match classify(range) {
+        RangeForm::Empty => Hull::Nothing,
+        RangeForm::Exact(one) => Hull::Exact(one),
+        RangeForm::Prefix(start) => Hull::Prefix(start),
+        RangeForm::CatchAll => Hull::Prefix(Digits::EMPTY),
+        RangeForm::Pattern if range.len() > RANGE_MAX => Hull::Prefix(Digits::EMPTY),
+        RangeForm::Pattern => {
+            let Parsed { anchored, literal, .. } = parse(range);
+            let one_branch = anchored && !range.contains(&b'|');
+            Hull::Prefix(if one_branch { literal } else { Digits::EMPTY })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    fn form(range: &str) -> alloc::string::String {
+        format!("{:?}", classify(range.as_bytes()))
+    }
+
+    #[test]
+    fn plain_ranges_need_no_compiling() {
+        assert_eq!(form(""), "Empty");
+        for one in ["123", "^123$"] {
+            assert_eq!(form(one), r#"Exact("123")"#, "{one}");
+        }
+        for start in ["^123", "^123.*", "^123.*$", "^123[0-9]*", r"^123\d*"] {
+            assert_eq!(form(start), r#"Prefix("123")"#, "{start}");
+        }
+        for all in [".*", "^.*$", ".*$", "^.*", r"\d*", r"^\d*", "^", "$", "[0-9]*", r"\d*$"] {
+            assert_eq!(form(all), "CatchAll", "{all}");
+        }
+        for plus in ["+49", r"\+49", r"^\+49$", "^+49$"] {
+            assert_eq!(form(plus), r#"Exact("+49")"#, "{plus}");
+        }
+        assert_eq!(form("BANK"), r#"Exact("BANK")"#);
+    }
+
+    #[test]
+    fn what_is_not_plain_is_a_pattern() {
+        for range in [
+            "5678$",
+            "123.*",
+            "^12*",
+            "^12?",
+            "^12+",
+            "^12{2}",
+            "^12|34",
+            "^(12)",
+            "^1[23]",
+            r"^12\d",
+            r"^12\d*$",
+            "^12[0-9]*$",
+            r"^\d*$",
+            "^$",
+            "^^1",
+            r"1\.*",
+            "a\u{e9}",
+            r"^1\",
+            r"\+*",
+        ] {
+            assert_eq!(form(range), "Pattern", "{range}");
+        }
+        assert!(needs_compiling(&[b'1'; 41]));
+        assert!(!needs_compiling(&[b'1'; 40]));
+    }
+
+    fn range(text: &str) -> AddressRange {
+        AddressRange { ton: 1, npi: 1, range: text.as_bytes().into() }
+    }
+
+    fn covered(allowed: &str, asked: &str) -> bool {
+        let pattern = needs_compiling(allowed.as_bytes())
+            .then(|| Pattern::compile(allowed.as_bytes()).unwrap());
+        covers(&range(allowed), pattern.as_ref(), &range(asked))
+    }
+
+    #[test]
+    fn a_bind_may_ask_for_part_of_what_is_allowed() {
+        for (allowed, asked) in [
+            ("^49", "^491"),
+            ("^49", "4917"),
+            ("^49", "^49.*"),
+            ("^49", "^491[78]$"),
+            ("123", "^123$"),
+            (".*", "^1"),
+            (".*", r"\d*"),
+            ("^49[12]", "491"),
+            ("^49[12]", "^4915"),
+            ("^49[12]", "^491[0-9]$"),
+            (r"^49\d", "^491"),
+            ("5678$", "5678$"),
+            ("5678$", "15678"),
+            ("", ""),
+        ] {
+            assert!(covered(allowed, asked), "{allowed} covers {asked}");
+        }
+    }
+
+    #[test]
+    fn a_bind_may_not_ask_for_more_than_is_allowed() {
+        for (allowed, asked) in [
+            ("^491", "^49"),
+            ("^491", ".*"),
+            ("^491", "4"),
+            ("^49", "^49|^1"),
+            ("^49", "49$"),
+            ("^49", "^4[9]"),
+            ("^49", "^49*"),
+            ("123", "^123"),
+            ("^49[12]$", "^491"),
+            (r"^49\d\b", "^491"),
+            ("^49", ""),
+            ("", "1"),
+            ("", ".*"),
+        ] {
+            assert!(!covered(allowed, asked), "{allowed} does not cover {asked}");
+        }
+    }
+
+    #[test]
+    fn a_type_of_number_is_covered_by_itself_and_by_any() {
+        let typed = |ton, npi| AddressRange { ton, npi, range: (*b"^49").into() };
+        let covered = |allowed, asked| covers(&allowed, None, &asked);
+        assert!(covered(typed(0, 0), typed(1, 1)));
+        assert!(covered(typed(0, 0), typed(0, 0)));
+        assert!(covered(typed(1, 1), typed(1, 1)));
+        assert!(!covered(typed(1, 1), typed(0, 1)));
+        assert!(!covered(typed(1, 1), typed(1, 0)));
+        assert!(!covered(typed(1, 1), typed(2, 1)));
+    }
+
+    #[test]
+    fn an_address_lies_in_the_range_that_its_form_says() {
+        let holds = |text: &str, digits: &str| {
+            let pattern = needs_compiling(text.as_bytes())
+                .then(|| Pattern::compile(text.as_bytes()).unwrap());
+            let at = |ton| {
+                let address = Address { ton, npi: 1, digits: digits.as_bytes() };
+                holds(&range(text), pattern.as_ref(), address)
+            };
+            assert!(!at(2), "the range is of TON 1");
+            assert_eq!(at(0), at(1), "TON 0 is any");
+            at(1)
+        };
+        assert!(holds("4917", "4917") && !holds("4917", "49171"));
+        assert!(holds("^49", "4917") && !holds("^49", "149"));
+        assert!(holds("7$", "4917") && !holds("7$", "4916"));
+        assert!(holds(".*", "") && !holds("", ""));
+    }
+}

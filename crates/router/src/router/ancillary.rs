@@ -1,0 +1,140 @@
+//! query_sm, cancel_sm and replace_sm: to the server that took the message (A2, A6).
+
+use codec::{Address, Cancel, CommandId, HEADER_LEN, Pdu, Query, Replace, edit};
+
+use super::{Request, Router};
+use crate::failure::Failure;
+use crate::ids::{AccountId, ConnId, ServerId};
+use crate::message_id;
+use crate::outbox::Outbox;
+use crate::pools;
+use crate::sequence::Origin;
+use crate::settings::AddressRange;
+use crate::time::Instant;
+
+/// Where the id of an ancillary operation stands, and whose message it names.
+struct Named<'a> {
+    id: &'a [u8],
+    offset: usize,
+    source: Address<'a>,
+}
+
+impl Router {
+    /// Routes an ancillary operation of a client by the tag on its message id.
+    pub(super) fn route_ancillary(
+        &mut self,
+        request: Request<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let Origin::Conn { conn, .. } = request.origin else { return };
+        let named = match named_message(request.pdu) {
+            Ok(named) => named,
+            Err(error) => {
+                self.refuse_malformed(conn, request.pdu, error, out);
+                return self.request_done(conn, now, out);
+            }
+        };
+        let command = request.pdu.command_id();
+        if named.id.is_empty() && command == CommandId::CANCEL_SM {
+            return self.cancel_everywhere(conn, named.source, request, now, out);
+        }
+        let account = &self.settings.accounts[request.account.index()].system_id;
+        let tag = &self.settings.vservers[request.vserver.index()].tag;
+        let found = message_id::untag(tag, account, named.id).ok();
+        let server = found.and_then(|untagged| {
+            let servers = &self.vservers[request.vserver.index()].servers_by_uid;
+            servers.iter().find(|(uid, _)| *uid == untagged.uid).map(|(_, server)| *server)
+        });
+        let (Some(untagged), Some(server)) = (found, server) else {
+            return self.fail(request.origin, command, Failure::ForeignId, now, out);
+        };
+        let mut scratch = core::mem::take(&mut self.scratch);
+        scratch.clear();
+        let len = named.id.len();
+        edit::append_with_message_id(&mut scratch, request.pdu, named.offset, len, &[untagged.id]);
+        match Pdu::new_checked(&scratch) {
+            Ok(pdu) => self.send_ancillary(server, Request { server, pdu, ..request }, now, out),
+            Err(_) => self.counters.faults += 1,
+        }
+        self.scratch = scratch;
+    }
+
+    /// A server that is not bound answers for itself: the operation fails at once.
+    fn send_ancillary(
+        &mut self,
+        server: ServerId,
+        request: Request<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        if self.directory.transmitters(server) == 0 {
+            let command = request.pdu.command_id();
+            return self.fail(request.origin, command, Failure::NoServer, now, out);
+        }
+        self.send_to_server(server, request, now, out);
+    }
+
+    /// cancel_sm without an id goes to every server of the account's group, if the source address
+    /// is this account's alone.
+    fn cancel_everywhere(
+        &mut self,
+        conn: ConnId,
+        source: Address<'_>,
+        request: Request<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let command = request.pdu.command_id();
+        if !self.owns_alone(request.account, source) {
+            return self.fail(request.origin, command, Failure::ForeignId, now, out);
+        }
+        let group = self.settings.accounts[request.account.index()].group;
+        let settings = self.settings.clone();
+        let servers = &settings.groups[group.index()].servers;
+        let Some(index) = self.fan_outs.open(request.origin, command, servers.len() as u32) else {
+            self.counters.fan_outs_full += 1;
+            return self.fail(request.origin, command, Failure::Throttled, now, out);
+        };
+        self.counters.fan_outs += 1;
+        for server in servers {
+            let leg = Request { origin: Origin::FanOut { index }, server: *server, ..request };
+            self.send_ancillary(*server, leg, now, out);
+        }
+        debug_assert!(self.conns.get(conn).is_some());
+    }
+
+    /// Whether `source` lies in ranges of `account` and of no other account of its virtual server.
+    fn owns_alone(&self, account: AccountId, source: Address<'_>) -> bool {
+        let vserver = self.settings.accounts[account.index()].vserver;
+        let accounts = &self.settings.vservers[vserver.index()].accounts;
+        accounts.iter().all(|other| self.covers(*other, source) == (*other == account))
+    }
+
+    /// Whether one of the account's configured ranges holds `address`.
+    pub(super) fn covers(&self, account: AccountId, address: Address<'_>) -> bool {
+        let ranges = &self.settings.accounts[account.index()].ranges;
+        let patterns = &self.accounts[account.index()].patterns;
+        ranges.iter().zip(patterns).any(|(range, pattern): (&AddressRange, _)| {
+            pools::holds(range, pattern.as_deref(), address)
+        })
+    }
+}
+
+fn named_message(pdu: Pdu<'_>) -> Result<Named<'_>, codec::Malformed> {
+    Ok(match pdu.command_id() {
+        CommandId::QUERY_SM => {
+            let query = Query::parse(pdu)?;
+            Named { id: query.message_id, offset: HEADER_LEN, source: query.source }
+        }
+        CommandId::REPLACE_SM => {
+            let replace = Replace::parse(pdu)?;
+            Named { id: replace.message_id, offset: HEADER_LEN, source: replace.source }
+        }
+        _ => {
+            let cancel = Cancel::parse(pdu)?;
+            let offset = cancel.message_id_offset();
+            Named { id: cancel.message_id, offset, source: cancel.source }
+        }
+    })
+}

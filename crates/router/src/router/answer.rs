@@ -1,0 +1,416 @@
+//! Responses: whose request they answer, and how the answer gets back to it (Q2).
+
+use codec::{CommandId, CommandStatus, MessageIdResp, Pdu, edit};
+
+use super::Router;
+use super::request::is_account;
+use super::state::NO_ACCOUNT;
+use crate::failure::{Failure, Toward};
+use crate::ids::{AccountId, ConnId, CoreId, ServerId};
+use crate::message_id;
+use crate::outbox::{Lane, Outbox};
+use crate::peer::{Header, Kind};
+use crate::planted::{self, Bug};
+use crate::sequence::{Entry, Origin, Purpose};
+use crate::session::state::Side;
+use crate::session::{Role, TimedOut};
+use crate::settings::FailureStatuses;
+use crate::time::Instant;
+
+/// Timed-out requests remembered per connection for a late success.
+const TIMED_OUT_MAX: usize = 256;
+
+/// A response on its way to the origin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer<'a> {
+    /// The request's command_id.
+    pub command: CommandId,
+    /// The account that asked.
+    pub account: AccountId,
+    /// A final receipt was asked for.
+    pub receipt_requested: bool,
+    /// The server that answered; `None` when a client did.
+    pub server: Option<ServerId>,
+    /// The response, or a generic_nack.
+    pub pdu: Pdu<'a>,
+}
+
+impl Router {
+    #[inline]
+    pub(super) fn on_response(
+        &mut self,
+        id: ConnId,
+        pdu: Pdu<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(entry) = conn.sent.take(pdu.sequence_number(), pdu.command_id()) else {
+            return self.on_unmatched(id, pdu, now, out);
+        };
+        self.counters.responses_matched += 1;
+        if entry.purpose != Purpose::Forwarded {
+            return self.on_own_response(id, entry.purpose, pdu, now, out);
+        }
+        conn.active = now;
+        let server = match &conn.role {
+            Role::Server(side) => {
+                let server = &mut self.servers[side.server.index()];
+                server.outstanding -= 1;
+                server.unanswered = 0;
+                server.latency.record(now.micros_since(entry.sent_at));
+                if pdu.command_status().is_ok() {
+                    server.accepted += 1;
+                } else {
+                    server.rejected += 1;
+                }
+                Some(side.server)
+            }
+            Role::Client(client) => {
+                if let Some(pool) = client.pools.first() {
+                    let stats = self.pools.stats_mut(*pool);
+                    stats.latency.record(now.micros_since(entry.sent_at));
+                }
+                None
+            }
+        };
+        let answer = Answer {
+            command: entry.command,
+            account: entry.account,
+            receipt_requested: entry.receipt_requested,
+            server,
+            pdu,
+        };
+        self.answer(entry.origin, answer, now, out);
+        self.after_answer_from(id, server, now, out);
+    }
+
+    /// A place in a window became free: what waits for it goes on, an unbind may be complete.
+    #[inline]
+    pub(super) fn after_answer_from(
+        &mut self,
+        id: ConnId,
+        server: Option<ServerId>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        match server {
+            Some(server) => self.serve_server(server, now, out),
+            None => self.serve_client(id, now, out),
+        }
+        if self.conns.get(id).is_some_and(|conn| conn.unbinding.is_some()) {
+            self.continue_unbind(id, now, out);
+        }
+    }
+
+    /// Brings a response to `origin`.
+    #[inline]
+    pub(super) fn answer(
+        &mut self,
+        origin: Origin,
+        answer: Answer<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        match origin {
+            Origin::Conn { conn, sequence_number } => {
+                self.answer_conn(conn, sequence_number, answer, now, out);
+            }
+            Origin::Peer { core, token } => Self::answer_peer(core, token, answer, out),
+            Origin::FanOut { index } => {
+                let status = answer.pdu.command_status();
+                self.answer_fan_out(index, status, now, out);
+            }
+        }
+    }
+
+    #[inline]
+    fn answer_conn(
+        &mut self,
+        id: ConnId,
+        sequence_number: u32,
+        answer: Answer<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let id = self.origin_of(id, sequence_number);
+        let alive = self.conns.get(id).is_some();
+        if alive {
+            self.write_answer(id, sequence_number, &answer, out);
+            self.request_done(id, now, out);
+        } else {
+            self.counters.responses_orphaned += 1;
+        }
+        if answer.receipt_requested && answer.pdu.command_status().is_ok() {
+            self.learn_answer(alive.then_some(id), &answer, now, out);
+        }
+    }
+
+    fn write_answer(
+        &mut self,
+        id: ConnId,
+        sequence_number: u32,
+        answer: &Answer<'_>,
+        out: &mut impl Outbox,
+    ) {
+        let pdu = answer.pdu;
+        if pdu.command_id() == CommandId::GENERIC_NACK {
+            let status = pdu.command_status();
+            return self.respond_status(id, answer.command, sequence_number, status, out);
+        }
+        let buffer = out.buffer(id);
+        let start = buffer.len();
+        match answer.server.filter(|_| carries_id(pdu)) {
+            Some(server) => self.append_tagged(id, server, pdu, buffer),
+            None => buffer.extend_from_slice(pdu.bytes()),
+        }
+        edit::set_sequence_number(&mut buffer[start..], sequence_number);
+    }
+
+    /// Appends a response of `server` with our tag on its message id (A1, A3).
+    fn append_tagged(
+        &mut self,
+        id: ConnId,
+        server: ServerId,
+        pdu: Pdu<'_>,
+        buffer: &mut alloc::vec::Vec<u8>,
+    ) {
+        let tagged = MessageIdResp::parse(pdu).ok().filter(|response| !response.message_id.is_empty());
+        let (Some(response), Some(conn)) = (tagged, self.conns.get(id)) else {
+            buffer.extend_from_slice(pdu.bytes());
+            return;
+        };
+        if !is_account(conn.account) {
+            buffer.extend_from_slice(pdu.bytes());
+            return;
+        }
+        let account = &self.settings.accounts[conn.account.index()].system_id;
+        let tag = &self.settings.vservers[conn.vserver.index()].tag;
+        let uid = self.settings.servers[server.index()].uid;
+        let old = response.message_id;
+        let mut space = [0; 80];
+        let id_max = conn.version.message_id_max();
+        match message_id::tag(tag, account, uid, old, id_max, &mut space) {
+            Some(tagged) => {
+                edit::append_with_message_id(
+                    buffer,
+                    pdu,
+                    codec::HEADER_LEN,
+                    old.len(),
+                    &[tagged],
+                );
+            }
+            None => {
+                self.counters.ids_untagged += 1;
+                buffer.extend_from_slice(pdu.bytes());
+            }
+        }
+    }
+
+    /// One request of `id` is answered: its window has room again.
+    #[inline]
+    pub(super) fn request_done(&mut self, id: ConnId, now: Instant, out: &mut impl Outbox) {
+        let limit = self.settings.limits.out_buffer_max;
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        debug_assert!(conn.inbound > 0, "an answer without a request");
+        conn.inbound = conn.inbound.saturating_sub(1);
+        conn.active = now;
+        if conn.inbound < conn.inbound_max {
+            conn.throttling = false;
+            conn.window_full_since = Instant::NEVER;
+        }
+        if conn.stalled_since == Instant::NEVER && out.buffer(id).len() > limit {
+            conn.stalled_since = now;
+            self.counters.paused_out_buffer += 1;
+            let stall = self.settings.limits.write_stall;
+            self.wake_by(id, now + stall);
+        }
+        let Some(conn) = self.conns.get(id) else { return };
+        let unbinding = conn.unbinding.is_some();
+        if conn.paused || conn.stalled_since < Instant::NEVER {
+            self.update_pause(id, out);
+        }
+        if unbinding {
+            self.continue_unbind(id, now, out);
+        }
+    }
+
+    fn answer_peer(core: CoreId, token: u64, answer: Answer<'_>, out: &mut impl Outbox) {
+        let mut header = Header::new(Kind::Answer);
+        header.token = token;
+        header.origin = core;
+        header.account = answer.account;
+        header.server = answer.server.unwrap_or(ServerId(u16::MAX));
+        header.append(out.lane(core, Lane::Response), answer.pdu.bytes());
+    }
+
+    /// The end of a request that gets no response of its peer.
+    #[cold]
+    pub(super) fn fail(
+        &mut self,
+        origin: Origin,
+        command: CommandId,
+        failure: Failure,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        match origin {
+            Origin::Conn { conn: id, sequence_number } => {
+                let Some(conn) = self.conns.get(id) else {
+                    self.counters.responses_orphaned += 1;
+                    return;
+                };
+                let toward = match conn.side() {
+                    Side::Client => Toward::Client,
+                    Side::Server => Toward::Server,
+                };
+                let configured = &self.settings.vservers[conn.vserver.index()].statuses;
+                let status = failure.status(toward, command, configured);
+                self.count_failure(failure);
+                self.respond_status(id, command, sequence_number, status, out);
+                self.request_done(id, now, out);
+            }
+            Origin::Peer { core, token } => {
+                let mut header = Header::new(Kind::Refused);
+                header.token = token;
+                header.origin = core;
+                header.flags = failure.to_byte();
+                header.append(out.lane(core, Lane::Response), &[]);
+            }
+            Origin::FanOut { index } => {
+                let statuses = FailureStatuses::default();
+                let status = failure.status(Toward::Client, command, &statuses);
+                self.answer_fan_out(index, status, now, out);
+            }
+        }
+    }
+
+    fn count_failure(&mut self, failure: Failure) {
+        self.counters.refused += 1;
+        match failure {
+            Failure::Throttled => self.counters.refused_throttled += 1,
+            Failure::NoServer => self.counters.refused_no_server += 1,
+            Failure::NoClient => self.counters.refused_no_client += 1,
+            Failure::ForeignId => self.counters.foreign_ids += 1,
+            Failure::Timeout | Failure::Lost => {}
+        }
+    }
+
+    fn answer_fan_out(
+        &mut self,
+        index: u32,
+        status: CommandStatus,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let Some((done, status)) = self.fan_outs.answer(index, status) else { return };
+        let Origin::Conn { conn, sequence_number } = done.origin else { return };
+        if self.conns.get(conn).is_none() {
+            self.counters.responses_orphaned += 1;
+            return;
+        }
+        self.respond_status(conn, done.command, sequence_number, status, out);
+        self.request_done(conn, now, out);
+    }
+
+    /// A response without a request: late, repeated or invented. A late success is still learned.
+    #[cold]
+    fn on_unmatched(&mut self, id: ConnId, pdu: Pdu<'_>, now: Instant, out: &mut impl Outbox) {
+        if !pdu.command_id().known() {
+            self.counters.unknown_responses += 1;
+            return;
+        }
+        self.counters.responses_unmatched += 1;
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let Some(server) = conn.server().map(|side| side.server) else { return };
+        let number = pdu.sequence_number();
+        let Some(at) = conn.timed_out.iter().position(|late| late.sequence_number == number) else {
+            return;
+        };
+        let Some(late) = conn.timed_out.remove(at) else { return };
+        if pdu.command_status().is_ok() {
+            let answer = Answer {
+                command: pdu.command_id().request(),
+                account: late.account,
+                receipt_requested: true,
+                server: Some(server),
+                pdu,
+            };
+            self.learn_answer(late.conn, &answer, now, out);
+        }
+    }
+
+    /// A request of ours on `id` was not answered in time.
+    pub(super) fn on_timeout(
+        &mut self,
+        id: ConnId,
+        number: u32,
+        entry: Entry,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        self.counters.timeouts += 1;
+        let Some(conn) = self.conns.get_mut(id) else { return };
+        let server = conn.server().map(|side| side.server);
+        if entry.receipt_requested && server.is_some() {
+            if conn.timed_out.len() >= TIMED_OUT_MAX {
+                conn.timed_out.pop_front();
+            }
+            let origin = match entry.origin {
+                Origin::Conn { conn, .. } => Some(conn),
+                Origin::Peer { .. } | Origin::FanOut { .. } => None,
+            };
+            conn.timed_out.push_back(TimedOut {
+                sequence_number: number,
+                account: entry.account,
+                conn: origin,
+            });
+        }
+        if let Some(server) = server {
+            self.count_unanswered(server, now);
+        }
+        self.fail(entry.origin, entry.command, Failure::Timeout, now, out);
+        self.after_answer_from(id, server, now, out);
+    }
+
+    /// Leaves a server out that has not answered for too many requests in a row (B3).
+    fn count_unanswered(&mut self, server: ServerId, now: Instant) {
+        let settings = &self.settings.servers[server.index()];
+        let state = &mut self.servers[server.index()];
+        state.outstanding -= 1;
+        state.timeouts += 1;
+        state.unanswered = state.unanswered.saturating_add(1);
+        if settings.eject_after > 0 && state.unanswered >= settings.eject_after {
+            state.ejected_until = now + settings.eject_for;
+            // The first request after that is the probe: if it fails, the server is out again.
+            state.unanswered = settings.eject_after - 1;
+        }
+    }
+
+    /// The connection that an answer goes to.
+    #[inline]
+    fn origin_of(&self, id: ConnId, sequence_number: u32) -> ConnId {
+        if planted::is(Bug::WrongOrigin) && sequence_number.is_multiple_of(32) {
+            let other = self.conns.iter().find(|conn| conn.id != id && conn.client().is_some());
+            return other.map_or(id, |conn| conn.id);
+        }
+        id
+    }
+}
+
+/// Responses whose body begins with a message id that clients may use again.
+#[inline]
+fn carries_id(pdu: Pdu<'_>) -> bool {
+    matches!(
+        pdu.command_id(),
+        CommandId::SUBMIT_SM_RESP
+            | CommandId::DATA_SM_RESP
+            | CommandId::SUBMIT_MULTI_RESP
+            | CommandId::QUERY_SM_RESP
+    )
+}
+
+/// The account of `account` where there is one.
+pub(super) fn known(account: AccountId) -> Option<AccountId> {
+    (account != NO_ACCOUNT).then_some(account)
+}

@@ -1,0 +1,227 @@
+//! Delivery receipts: learning message ids, and finding the account again (R1, R2, A3).
+
+use codec::{CommandId, Message, MessageIdResp, Pdu, ReceiptId, edit};
+
+use super::answer::Answer;
+use super::state::Early;
+use super::{Request, Router};
+use crate::deadlines::Due;
+use crate::ids::{ConnId, ServerId, VServerId};
+use crate::message_id;
+use crate::outbox::Outbox;
+use crate::peer::{HOPS_MAX, Target};
+use crate::receipts::{Entry, Fingerprint, Learned};
+use crate::time::Instant;
+
+impl Router {
+    /// Learns the message id of a response that was just written to its client, for the receipt.
+    pub(super) fn learn_answer(
+        &mut self,
+        conn: Option<ConnId>,
+        answer: &Answer<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let Some(server) = answer.server else { return };
+        let Some(account) = super::answer::known(answer.account) else { return };
+        let Ok(response) = MessageIdResp::parse(answer.pdu) else { return };
+        if response.message_id.is_empty() {
+            return;
+        }
+        let vserver = self.vserver_of(server);
+        let fingerprint = self.fingerprint(vserver, server, response.message_id);
+        let conn = conn.unwrap_or_else(|| ConnId::new(self.core, 0, u32::MAX));
+        let entry = Entry { account, conn, server };
+        let expires = now + self.settings.vservers[vserver.index()].receipt_ttl;
+        let home = fingerprint.home(self.cores);
+        if home == self.core {
+            self.learn(fingerprint, entry, expires, now, out);
+        } else {
+            self.send_learn(home, fingerprint, entry, expires, out);
+        }
+    }
+
+    /// Enters an id in its home, and lets a receipt go that came before it.
+    pub(super) fn learn(
+        &mut self,
+        fingerprint: Fingerprint,
+        entry: Entry,
+        expires: Instant,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let learned = self.receipts.learn(fingerprint, entry, expires.as_secs(), now.as_secs());
+        self.counters.receipts_learned += 1;
+        self.counters.receipts_evicted += u64::from(learned == Learned::Evicted);
+        while let Some(at) = self.early.iter().position(|early| early.fingerprint == fingerprint) {
+            let Some(early) = self.early.remove(at) else { return };
+            self.counters.receipts_matched += 1;
+            self.route_early(early, Some(entry), now, out);
+        }
+    }
+
+    /// Routes a receipt from a server: to the core that is the home of its message id.
+    pub(super) fn route_receipt(
+        &mut self,
+        request: Request<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let Some(fingerprint) = self.receipt_fingerprint(&request) else {
+            self.counters.receipts_by_address += 1;
+            return self.route_to_pool(request, now, out);
+        };
+        let home = fingerprint.home(self.cores);
+        let reserve = self.settings.limits.mesh_credit / 8;
+        if home == self.core {
+            return self.route_receipt_at_home(fingerprint, request, now, out);
+        }
+        let peer = &self.peers[home.index()];
+        if peer.up && peer.credit > reserve && request.hops < HOPS_MAX {
+            return self.hand_over(home, Target::Home, request, now, out);
+        }
+        self.counters.peer_no_credit += 1;
+        self.counters.receipts_by_address += 1;
+        self.route_to_pool(request, now, out);
+    }
+
+    /// Routes a receipt whose home this core is.
+    pub(super) fn route_receipt_here(
+        &mut self,
+        request: Request<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        match self.receipt_fingerprint(&request) {
+            Some(fingerprint) => self.route_receipt_at_home(fingerprint, request, now, out),
+            None => self.route_to_pool(request, now, out),
+        }
+    }
+
+    fn route_receipt_at_home(
+        &mut self,
+        fingerprint: Fingerprint,
+        request: Request<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        if let Some(entry) = self.receipts.find(fingerprint, now.as_secs()) {
+            self.counters.receipts_matched += 1;
+            let request = Request { server: entry.server, ..request };
+            return self.deliver_to_account(entry.account, Some(entry.conn), request, now, out);
+        }
+        let hold = self.settings.vservers[request.vserver.index()].early_receipt_hold;
+        if hold.is_zero() || self.shutdown.is_some() {
+            self.counters.receipts_by_address += 1;
+            return self.route_to_pool(request, now, out);
+        }
+        if self.early.len() >= self.settings.limits.early_receipts_max as usize {
+            self.counters.receipts_held_full += 1;
+            self.counters.receipts_by_address += 1;
+            return self.route_to_pool(request, now, out);
+        }
+        self.counters.receipts_held += 1;
+        let until = now + hold;
+        self.early.push_back(Early {
+            fingerprint,
+            until,
+            origin: request.origin,
+            vserver: request.vserver,
+            server: request.server,
+            hops: request.hops,
+            pdu: request.pdu.bytes().into(),
+        });
+        self.deadlines.add_once(until, Due::EarlyReceipt);
+    }
+
+    /// Lets the early receipts go whose id was not learned in time: they go by address.
+    pub(super) fn expire_early(&mut self, now: Instant, out: &mut impl Outbox) {
+        while let Some(at) = self.early.iter().position(|early| early.until <= now) {
+            let Some(early) = self.early.remove(at) else { return };
+            self.counters.receipts_by_address += 1;
+            self.route_early(early, None, now, out);
+        }
+        if let Some(next) = self.early.iter().map(|early| early.until).min() {
+            self.deadlines.add_once(next, Due::EarlyReceipt);
+        }
+    }
+
+    fn route_early(
+        &mut self,
+        early: Early,
+        entry: Option<Entry>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let Ok(pdu) = Pdu::new_checked(&early.pdu) else {
+            self.counters.faults += 1;
+            return;
+        };
+        let request = Request {
+            origin: early.origin,
+            account: super::state::NO_ACCOUNT,
+            vserver: early.vserver,
+            server: entry.map_or(early.server, |entry| entry.server),
+            receipt_requested: false,
+            hops: early.hops,
+            deadline: None,
+            pdu,
+        };
+        match entry {
+            Some(entry) => {
+                self.deliver_to_account(entry.account, Some(entry.conn), request, now, out);
+            }
+            None => self.route_to_pool(request, now, out),
+        }
+    }
+
+    /// Sends a receipt to the account that submitted the message, with the id that it was given.
+    pub(super) fn forward_receipt(
+        &mut self,
+        id: ConnId,
+        request: Request<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let mut space = [0; message_id::BUFFER];
+        let id_max = self.conns.get(id).map_or(64, |conn| conn.version.message_id_max());
+        let receipt = receipt_id(request.pdu);
+        let tagged = receipt.and_then(|receipt| {
+            let vserver = &self.settings.vservers[request.vserver.index()];
+            let account = &self.settings.accounts[request.account.index()].system_id;
+            let uid = self.settings.servers.get(request.server.index())?.uid;
+            let tagged =
+                message_id::tag(&vserver.tag, account, uid, receipt.id, id_max, &mut space)?;
+            Some((receipt, tagged))
+        });
+        let mut untagged = tagged.is_none();
+        self.forward_edited(id, request, now, out, |buffer, pdu| {
+            let edited = tagged.is_some_and(|(receipt, tagged)| {
+                edit::append_receipt(buffer, pdu, &receipt, &[tagged]).is_ok()
+            });
+            if !edited {
+                untagged = true;
+                buffer.extend_from_slice(pdu.bytes());
+            }
+        });
+        self.counters.ids_untagged += u64::from(untagged);
+    }
+
+    fn receipt_fingerprint(&self, request: &Request<'_>) -> Option<Fingerprint> {
+        let receipt = receipt_id(request.pdu)?;
+        Some(self.fingerprint(request.vserver, request.server, receipt.id))
+    }
+
+    fn fingerprint(&self, vserver: VServerId, server: ServerId, id: &[u8]) -> Fingerprint {
+        let namespace = self.settings.servers[server.index()].namespace;
+        Fingerprint::new(self.settings.vservers[vserver.index()].tag.secret, namespace, id)
+    }
+}
+
+/// The id that a receipt carries.
+fn receipt_id(pdu: Pdu<'_>) -> Option<ReceiptId<'_>> {
+    if pdu.command_id() == CommandId::DATA_SM {
+        return codec::receipt_id_of_data(&codec::Data::parse(pdu).ok()?);
+    }
+    codec::receipt_id(&Message::parse(pdu).ok()?)
+}

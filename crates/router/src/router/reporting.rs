@@ -1,0 +1,147 @@
+//! What a router tells of itself, and the invariants that it checks of itself.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use super::Router;
+use super::state::SlotState;
+use crate::ids::AccountId;
+use crate::pools::LocalPool;
+use crate::report::{AccountReport, CoreReport, PoolReport, ServerReport};
+use crate::session::state::State;
+use crate::time::Instant;
+
+impl Router {
+    /// The state of this core at `now`.
+    pub fn report(&self, now: Instant) -> CoreReport {
+        let bound = |state| matches!(state, State::BoundTx | State::BoundRx | State::BoundTrx);
+        let clients = self.conns.iter().filter(|conn| conn.client().is_some() && bound(conn.state));
+        let servers = self.conns.iter().filter(|conn| conn.server().is_some() && bound(conn.state));
+        CoreReport {
+            core: self.core.0,
+            connections: self.conns.len(),
+            client_sessions: clients.count() as u32,
+            server_sessions: servers.count() as u32,
+            outstanding: self.conns.iter().map(|conn| conn.sent.forwarded()).sum(),
+            pending: self.pending.len(),
+            parked: self.parked.len() + self.early.len() as u32,
+            receipts: self.receipts.len(now.as_secs()),
+            announced: self.peers.iter().map(|peer| peer.announced).collect(),
+            applied: self.peers.iter().map(|peer| peer.applied).collect(),
+            counters: self.counters.clone(),
+            servers: self.server_reports(),
+            pools: self.pool_reports(),
+            accounts: self.account_reports(),
+        }
+    }
+
+    fn server_reports(&self) -> Vec<ServerReport> {
+        let servers = self.settings.servers.iter().zip(&self.servers);
+        let of = |(settings, state): (&crate::settings::Server, &super::state::ServerState)| {
+            let parked = |slot: &&super::state::Slot| matches!(slot.state, SlotState::Parked { .. });
+            ServerReport {
+                name: settings.name.clone(),
+                slots: state.slots.len() as u16,
+                bound_tx: state.transmitters.len() as u16,
+                bound_rx: state.receivers,
+                parked: state.slots.iter().filter(parked).count() as u16,
+                outstanding: state.outstanding,
+                forwarded: state.forwarded,
+                accepted: state.accepted,
+                rejected: state.rejected,
+                timeouts: state.timeouts,
+                delivered: state.delivered,
+                latency: state.latency.clone(),
+            }
+        };
+        servers.map(of).collect()
+    }
+
+    fn pool_reports(&self) -> Vec<PoolReport> {
+        let of = |pool: LocalPool<'_>| {
+            let key = pool.key;
+            PoolReport {
+                vserver: self.settings.vservers[key.vserver.index()].name.clone(),
+                account: key.account.map(|account| self.account_name(account)),
+                ton: key.range.ton,
+                npi: key.range.npi,
+                range: String::from_utf8_lossy(&key.range.range).to_string(),
+                members: pool.members,
+                forwarded: pool.stats.forwarded,
+                latency: pool.stats.latency.clone(),
+            }
+        };
+        self.pools.iter_local().map(of).collect()
+    }
+
+    fn account_reports(&self) -> Vec<AccountReport> {
+        let accounts = self.settings.accounts.iter().zip(&self.accounts).enumerate();
+        let bound = accounts.filter(|(_, (_, state))| state.binds > 0);
+        bound
+            .map(|(index, (settings, state))| AccountReport {
+                system_id: self.account_name(AccountId(index as u32)),
+                vserver: self.settings.vservers[settings.vserver.index()].name.clone(),
+                binds: state.binds,
+                receivers: state.receivers.len() as u32,
+            })
+            .collect()
+    }
+
+    fn account_name(&self, account: AccountId) -> String {
+        String::from_utf8_lossy(&self.settings.accounts[account.index()].system_id).to_string()
+    }
+
+    /// Panics where two tables disagree. For debug builds and the simulator.
+    pub fn check_invariants(&self) {
+        for conn in self.conns.iter() {
+            conn.sent.check_invariants();
+            assert!(conn.wake >= Instant::ZERO, "a session's wake-up is an instant");
+        }
+        for (index, server) in self.servers.iter().enumerate() {
+            let of_server = self.conns.iter().filter(|conn| {
+                conn.server().is_some_and(|side| side.server.index() == index)
+            });
+            let outstanding: u32 = of_server.map(|conn| conn.sent.forwarded()).sum();
+            assert_eq!(server.outstanding, outstanding, "a server's outstanding is its windows' sum");
+            for id in &server.transmitters {
+                assert!(self.conns.get(*id).is_some(), "a transmitter is a live connection");
+            }
+        }
+        for account in &self.accounts {
+            for id in &account.receivers {
+                assert!(self.conns.get(*id).is_some(), "a receiver is a live connection");
+            }
+        }
+        assert!(self.pending.len() <= self.settings.limits.pending_max, "pending is bounded");
+        self.pools.check_invariants();
+    }
+
+    /// Whether nothing is under way; the error names the first table that is not empty.
+    pub fn at_rest(&self) -> Result<(), String> {
+        for conn in self.conns.iter() {
+            if conn.sent.in_flight() > 0 {
+                return Err(format!("{:?}: {} requests in flight", conn.id, conn.sent.in_flight()));
+            }
+            if conn.inbound > 0 {
+                return Err(format!("{:?}: {} requests without an answer", conn.id, conn.inbound));
+            }
+            if conn.paused && conn.stalled_since == Instant::NEVER {
+                return Err(format!("{:?}: reading is paused", conn.id));
+            }
+        }
+        let tables = [
+            ("pending", self.pending.len() as usize),
+            ("parked", self.parked.len() as usize),
+            ("early receipts", self.early.len()),
+            ("fan-outs", usize::from(!self.fan_outs.is_empty())),
+            ("announcements", self.announcements.len()),
+            ("notices", self.peers.iter().map(|peer| peer.notices.len()).sum()),
+            ("held directory changes", self.peers.iter().map(|peer| peer.held.len()).sum()),
+        ];
+        match tables.into_iter().find(|(_, held)| *held > 0) {
+            Some((table, held)) => Err(format!("{table}: {held} entries")),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! What the router keeps of each configured thing and of each other core.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::ids::{AccountId, ConnId, CoreId, ServerId, VServerId};
+use crate::placement::{self, SlotKind};
+use crate::pools::{Pattern, needs_compiling};
+use crate::receipts::Fingerprint;
+use crate::report::Latency;
+use crate::select::Selector;
+use crate::sequence::Origin;
+use crate::settings::{Account, Group, Server, Settings};
+use crate::time::Instant;
+
+/// A virtual server's servers by the uid in their tags. One per core and virtual server.
+#[derive(Debug)]
+pub(super) struct VServerState {
+    pub servers_by_uid: Vec<([u8; 2], ServerId)>,
+}
+
+/// The states of all virtual servers.
+pub(super) fn vservers(settings: &Settings) -> Vec<VServerState> {
+    let of = |index: usize| {
+        let servers = settings.servers.iter().enumerate();
+        let own = servers.filter(|(_, server)| {
+            settings.groups[server.group.index()].vserver == VServerId(index as u16)
+        });
+        own.map(|(at, server)| (server.uid, ServerId(at as u16))).collect()
+    };
+    (0..settings.vservers.len()).map(|index| VServerState { servers_by_uid: of(index) }).collect()
+}
+
+/// How the servers of a group are chosen. One per core and group.
+#[derive(Debug)]
+pub(super) struct GroupState {
+    pub selector: Selector,
+}
+
+impl GroupState {
+    pub fn new(group: &Group, settings: &Settings) -> Self {
+        let weight = |server: &ServerId| settings.servers[server.index()].weight;
+        let weights: Vec<u16> = group.servers.iter().map(weight).collect();
+        Self { selector: Selector::new(group.method, &weights) }
+    }
+}
+
+/// A bind slot of a server.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub kind: SlotKind,
+    pub state: SlotState,
+    /// Attempts in a row that failed.
+    pub failures: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SlotState {
+    /// Waits for its next attempt.
+    Waiting { until: Instant },
+    /// Wants the turn to connect.
+    WantsTurn,
+    /// A connection is being made or its bind is not answered yet.
+    Connecting(ConnId),
+    /// Bound.
+    Bound(ConnId),
+    /// Refused as superfluous while another slot was bound.
+    Parked { until: Instant },
+    /// The process stops.
+    Stopped,
+}
+
+/// This core's part in taking turns to connect to a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    None,
+    Asked,
+    Held,
+}
+
+/// What a core keeps of a server. One per core and server.
+#[derive(Debug)]
+pub(super) struct ServerState {
+    pub slots: Vec<Slot>,
+    /// Bound connections of this core that take submits.
+    pub transmitters: Vec<ConnId>,
+    /// How many bound connections of this core deliver.
+    pub receivers: u16,
+    /// Where the last choice among `transmitters` ended.
+    pub next: usize,
+    /// Requests awaiting its response on this core.
+    pub outstanding: u32,
+    pub forwarded: u64,
+    pub accepted: u64,
+    pub rejected: u64,
+    pub timeouts: u64,
+    pub delivered: u64,
+    pub latency: Latency,
+    /// Requests in a row that were not answered in time.
+    pub unanswered: u16,
+    /// Left out of the choice until then.
+    pub ejected_until: Instant,
+    /// The core that gives out turns to connect.
+    pub home: CoreId,
+    pub turn: Turn,
+    /// On the home core: who has the turn, since when, and who waits for it.
+    pub holder: Option<(CoreId, Instant)>,
+    pub queue: VecDeque<CoreId>,
+}
+
+impl ServerState {
+    pub fn new(server: &Server, core: CoreId, cores: usize, now: Instant) -> Self {
+        let slot = |kind| Slot { kind, state: SlotState::Waiting { until: now }, failures: 0 };
+        Self {
+            slots: placement::slots_on(server, core, cores).into_iter().map(slot).collect(),
+            transmitters: Vec::new(),
+            receivers: 0,
+            next: 0,
+            outstanding: 0,
+            forwarded: 0,
+            accepted: 0,
+            rejected: 0,
+            timeouts: 0,
+            delivered: 0,
+            latency: Latency::default(),
+            unanswered: 0,
+            ejected_until: Instant::ZERO,
+            home: placement::home_of(server, cores),
+            turn: Turn::None,
+            holder: None,
+            queue: VecDeque::new(),
+        }
+    }
+
+    /// Whether the choice leaves it out at `now`.
+    #[inline]
+    pub fn is_ejected(&self, now: Instant) -> bool {
+        now < self.ejected_until
+    }
+}
+
+/// What a core keeps of an account. One per core and account.
+#[derive(Debug)]
+pub(super) struct AccountState {
+    /// Binds of this core.
+    pub binds: u32,
+    /// Those that receive.
+    pub receivers: Vec<ConnId>,
+    /// Where the last choice among `receivers` ended.
+    pub next: usize,
+    /// The configured ranges that are no literals, compiled, in their order.
+    pub patterns: Vec<Option<Arc<Pattern>>>,
+}
+
+impl AccountState {
+    pub fn new(account: &Account) -> Self {
+        let compiled = account.ranges.iter().map(|range| {
+            let pattern = needs_compiling(&range.range).then(|| Pattern::compile(&range.range));
+            pattern.and_then(Result::ok).map(Arc::new)
+        });
+        Self { binds: 0, receivers: Vec::new(), next: 0, patterns: compiled.collect() }
+    }
+}
+
+/// A receipt that waits for its message id to be learned. One per core, that of the id's home.
+#[derive(Debug)]
+pub(super) struct Early {
+    pub fingerprint: Fingerprint,
+    pub until: Instant,
+    pub origin: Origin,
+    pub vserver: VServerId,
+    pub server: ServerId,
+    pub hops: u8,
+    pub pdu: Box<[u8]>,
+}
+
+/// What a core keeps of another core. One per core for each core; its own is unused.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub up: bool,
+    /// Frames that may still be put on the request lane.
+    pub credit: u32,
+    /// Frames of its request lane that were taken in and not yet given back.
+    pub owed: u32,
+    /// Notices that wait for credit.
+    pub notices: VecDeque<Box<[u8]>>,
+    /// Directory changes announced to it.
+    pub announced: u64,
+    /// Its directory changes applied here.
+    pub applied: u64,
+    /// Its directory changes that wait for a range to be compiled, the first of them being it.
+    pub held: VecDeque<Box<[u8]>>,
+    /// The token of that compilation.
+    pub compiling: Option<u64>,
+}
+
+impl Peer {
+    pub const fn new(credit: u32) -> Self {
+        Self {
+            up: false,
+            credit,
+            owed: 0,
+            notices: VecDeque::new(),
+            announced: 0,
+            applied: 0,
+            held: VecDeque::new(),
+            compiling: None,
+        }
+    }
+}
+
+/// The next of `all`, in turn after `*next`, that `wanted` says yes to.
+#[inline]
+pub(super) fn in_turn(
+    all: &[ConnId],
+    next: &mut usize,
+    wanted: impl Fn(ConnId) -> bool,
+) -> Option<ConnId> {
+    for step in 1..=all.len() {
+        let mut at = *next + step;
+        while at >= all.len() {
+            at -= all.len();
+        }
+        if wanted(all[at]) {
+            *next = at;
+            return Some(all[at]);
+        }
+    }
+    None
+}
+
+impl AccountState {
+    /// Whether `account` is bound to receive on this core.
+    pub fn receives(&self) -> bool {
+        !self.receivers.is_empty()
+    }
+}
+
+/// The account id that stands for none.
+pub(super) const NO_ACCOUNT: AccountId = AccountId(u32::MAX);

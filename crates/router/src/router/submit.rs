@@ -1,0 +1,268 @@
+//! Requests toward servers: which server, which of its connections, or which core (B1, B5).
+
+use codec::Pdu;
+
+use super::state::{ServerState, in_turn};
+use super::{Request, Router};
+use crate::deadlines::Due;
+use crate::failure::Failure;
+use crate::ids::{CoreId, GroupId, ServerId};
+use crate::outbox::Outbox;
+use crate::parked::{Parked, Wanted};
+use crate::peer::{HOPS_MAX, Target};
+use crate::sequence::Origin;
+use crate::time::Instant;
+use super::request::has_room;
+
+impl Router {
+    /// Sends `request` to a server of `group` by the group's method.
+    #[inline]
+    pub(super) fn route_to_group(
+        &mut self,
+        group: GroupId,
+        request: Request<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let len = request.pdu.bytes().len();
+        match self.choose_server(group, len, now, out) {
+            Some(server) => self.send_to_server(server, request, now, out),
+            None => self.park(Wanted::Group(group), request, now, out),
+        }
+    }
+
+    #[inline]
+    fn choose_server(
+        &mut self,
+        group: GroupId,
+        len: usize,
+        now: Instant,
+        out: &impl Outbox,
+    ) -> Option<ServerId> {
+        let Self { groups, servers, conns, directory, peers, settings, core, .. } = self;
+        let members = &settings.groups[group.index()].servers;
+        let reserve = settings.limits.mesh_credit / 8;
+        let pending_full = self.pending.is_full();
+        let choice = groups[group.index()].selector.choose(|index| {
+            let id = members[index];
+            let server: &ServerState = &servers[id.index()];
+            if server.is_ejected(now) {
+                return None;
+            }
+            let local = server.transmitters.iter().any(|conn| {
+                conns.get(*conn).is_some_and(|conn| has_room(conn, len, out))
+            });
+            let reachable = local
+                || (!pending_full
+                    && (0..peers.len()).any(|other| {
+                        let other = CoreId(other as u8);
+                        other != *core
+                            && directory.server(id, other).transmit > 0
+                            && peers[other.index()].credit > reserve
+                    }));
+            reachable.then_some(server.outstanding)
+        })?;
+        Some(members[choice])
+    }
+
+    /// Sends `request` over a connection of `server`, wherever it is; parks it while all are full.
+    #[inline]
+    pub(super) fn send_to_server(
+        &mut self,
+        server: ServerId,
+        request: Request<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let len = request.pdu.bytes().len();
+        let conns = &self.conns;
+        let state = &mut self.servers[server.index()];
+        let local = in_turn(&state.transmitters, &mut state.next, |id| {
+            conns.get(id).is_some_and(|conn| has_room(conn, len, out))
+        });
+        if let Some(id) = local {
+            return self.forward_over(id, request, now, out);
+        }
+        // A request that was handed here waits here, unless this core has lost its binds.
+        let may_hand_on = request.hops == 0
+            || (self.servers[server.index()].transmitters.is_empty() && request.hops < HOPS_MAX);
+        let core = if may_hand_on { self.core_for_server(server) } else { None };
+        match core {
+            Some(core) => self.hand_over(core, Target::Server(server), request, now, out),
+            None => self.park(Wanted::Server(server), request, now, out),
+        }
+    }
+
+    fn core_for_server(&mut self, server: ServerId) -> Option<CoreId> {
+        let Self { directory, peers, settings, core, .. } = self;
+        let reserve = settings.limits.mesh_credit / 8;
+        directory.core_with_server(server, |other| {
+            other != *core && peers[other.index()].credit > reserve
+        })
+    }
+
+    /// Lets `request` wait for `wanted`, or refuses it: when nothing may wait, when too much waits
+    /// already, or when it has waited long enough.
+    #[cold]
+    pub(super) fn park(
+        &mut self,
+        wanted: Wanted,
+        request: Request<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let hold = self.settings.vservers[request.vserver.index()].hold;
+        let deadline = request.deadline.unwrap_or(now + hold);
+        if deadline <= now || self.shutdown.is_some() {
+            let failure = self.failure_of_waiting(wanted);
+            return self.fail(request.origin, request.pdu.command_id(), failure, now, out);
+        }
+        let parked = Parked {
+            origin: request.origin,
+            account: request.account,
+            server: request.server,
+            receipt_requested: request.receipt_requested,
+            hops: request.hops,
+            deadline,
+            pdu: request.pdu.bytes().into(),
+        };
+        match self.parked.park(wanted, parked) {
+            Ok(()) => {
+                self.counters.parked += 1;
+                self.deadlines.add_once(deadline, Due::Parked);
+                self.count_parked(request.origin, 1, out);
+            }
+            Err(parked) => {
+                self.counters.parked_full += 1;
+                let command = request.pdu.command_id();
+                self.fail(parked.origin, command, Failure::Throttled, now, out);
+            }
+        }
+    }
+
+    /// A client whose request is parked is not read until it is served.
+    fn count_parked(&mut self, origin: Origin, by: i32, out: &mut impl Outbox) {
+        let Origin::Conn { conn: id, .. } = origin else { return };
+        let Some(client) = self.conns.get_mut(id).and_then(|conn| conn.client_mut()) else {
+            return;
+        };
+        client.parked = client.parked.saturating_add_signed(by);
+        self.update_pause(id, out);
+    }
+
+    /// Why a request that waited for `wanted` in vain fails.
+    pub(super) fn failure_of_waiting(&self, wanted: Wanted) -> Failure {
+        let bound = |server: &ServerId| self.directory.transmitters(*server) > 0;
+        match wanted {
+            Wanted::Group(group) => {
+                let servers = &self.settings.groups[group.index()].servers;
+                if servers.iter().any(bound) { Failure::Throttled } else { Failure::NoServer }
+            }
+            Wanted::Server(server) if bound(&server) => Failure::Throttled,
+            Wanted::Server(_) => Failure::NoServer,
+            Wanted::Pool(_) | Wanted::Account(_) => Failure::NoClient,
+        }
+    }
+
+    /// Serves what waits for a server, after a place in one of its windows became free.
+    #[inline]
+    pub(super) fn serve_server(&mut self, server: ServerId, now: Instant, out: &mut impl Outbox) {
+        if self.parked.is_empty() {
+            return;
+        }
+        self.serve(Wanted::Server(server), now, out);
+        let group = self.settings.servers[server.index()].group;
+        self.serve(Wanted::Group(group), now, out);
+    }
+
+    /// Serves everything that waits, after something changed for all.
+    pub(super) fn serve_all(&mut self, now: Instant, out: &mut impl Outbox) {
+        if self.parked.is_empty() {
+            return;
+        }
+        for server in 0..self.servers.len() {
+            self.serve(Wanted::Server(ServerId(server as u16)), now, out);
+        }
+        for group in 0..self.groups.len() {
+            self.serve(Wanted::Group(GroupId(group as u16)), now, out);
+        }
+    }
+
+    /// Serves what waits for `wanted` while there is room for a PDU of any size.
+    #[cold]
+    pub(super) fn serve(&mut self, wanted: Wanted, now: Instant, out: &mut impl Outbox) {
+        while self.parked.waits(wanted) && self.has_room_for(wanted, now, out) {
+            let Some(parked) = self.parked.take(wanted) else { return };
+            self.count_parked(parked.origin, -1, out);
+            self.route_parked(wanted, parked, now, out);
+        }
+    }
+
+    fn has_room_for(&mut self, wanted: Wanted, now: Instant, out: &impl Outbox) -> bool {
+        let len = self.settings.limits.pdu_max.min(self.settings.limits.out_buffer_max / 2);
+        match wanted {
+            Wanted::Group(group) => self.choose_server(group, len, now, out).is_some(),
+            Wanted::Server(server) => {
+                let conns = &self.conns;
+                let local = self.servers[server.index()].transmitters.iter();
+                let has = |id| conns.get(id).is_some_and(|conn| has_room(conn, len, out));
+                local.copied().any(has) || self.core_for_server(server).is_some()
+            }
+            Wanted::Pool(pool) => self.pool_has_room(pool, len, out),
+            Wanted::Account(account) => self.account_has_room(account, len, out),
+        }
+    }
+
+    fn route_parked(
+        &mut self,
+        wanted: Wanted,
+        parked: Parked,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        let Ok(pdu) = Pdu::new_checked(&parked.pdu) else {
+            self.counters.faults += 1;
+            return;
+        };
+        let vserver = match wanted {
+            Wanted::Group(group) => self.settings.groups[group.index()].vserver,
+            Wanted::Server(server) => self.vserver_of(server),
+            Wanted::Pool(_) | Wanted::Account(_) => self.vserver_of(parked.server),
+        };
+        let request = Request {
+            origin: parked.origin,
+            account: parked.account,
+            vserver,
+            server: parked.server,
+            receipt_requested: parked.receipt_requested,
+            hops: parked.hops,
+            deadline: Some(parked.deadline),
+            pdu,
+        };
+        match wanted {
+            Wanted::Group(group) => self.route_to_group(group, request, now, out),
+            Wanted::Server(server) => self.send_to_server(server, request, now, out),
+            Wanted::Pool(_) => self.route_to_pool(request, now, out),
+            Wanted::Account(account) => self.deliver_to_account(account, None, request, now, out),
+        }
+    }
+
+    /// Gives up the parked requests whose time has come.
+    pub(super) fn expire_parked(&mut self, now: Instant, out: &mut impl Outbox) {
+        while let Some((wanted, parked)) = self.parked.take_due(now) {
+            self.count_parked(parked.origin, -1, out);
+            let command = Pdu::new_checked(&parked.pdu).map(|pdu| pdu.command_id());
+            let failure = self.failure_of_waiting(wanted);
+            if let Ok(command) = command {
+                self.fail(parked.origin, command, failure, now, out);
+            }
+        }
+        self.deadlines.add_once(self.parked.next(), Due::Parked);
+    }
+
+    /// The virtual server that `server` belongs to.
+    pub(super) fn vserver_of(&self, server: ServerId) -> crate::ids::VServerId {
+        let group = self.settings.servers[server.index()].group;
+        self.settings.groups[group.index()].vserver
+    }
+}

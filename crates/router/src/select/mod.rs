@@ -1,0 +1,67 @@
+//! Which server of a group takes the next message (B1).
+//!
+//! Servers are named by their position in the group. Who is available, and how much each has
+//! outstanding, is the caller's knowledge; a [`Selector`] only remembers whose turn it is.
+
+mod least;
+mod round_robin;
+mod weighted;
+
+use least::Least;
+use round_robin::RoundRobin;
+use weighted::Weighted;
+
+use crate::settings::Method;
+
+/// Turns among the servers of a group. One per core and server group.
+#[derive(Clone, Debug)]
+pub struct Selector {
+    turns: Turns,
+}
+
+#[derive(Clone, Debug)]
+enum Turns {
+    RoundRobin(RoundRobin),
+    Weighted(Weighted),
+    Least(Least),
+}
+
+impl Selector {
+    /// A selector for as many servers as there are `weights`. Only [`Method::Weighted`] heeds them.
+    pub fn new(method: Method, weights: &[u16]) -> Self {
+        let turns = match method {
+            Method::RoundRobin => Turns::RoundRobin(RoundRobin::new(weights.len())),
+            Method::Weighted => Turns::Weighted(Weighted::new(weights)),
+            Method::LeastOutstanding => Turns::Least(Least::new(weights.len())),
+        };
+        Self { turns }
+    }
+
+    /// The server for the next message. `available` tells the requests outstanding at a server, or
+    /// `None` when it can take no message now; `None` is returned when no server can.
+    #[inline]
+    pub fn choose(&mut self, available: impl Fn(usize) -> Option<u32>) -> Option<usize> {
+        match &mut self.turns {
+            Turns::RoundRobin(turns) => turns.choose(|server| available(server).is_some()),
+            Turns::Weighted(turns) => turns.choose(|server| available(server).is_some()),
+            Turns::Least(turns) => turns.choose(available),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_method_chooses_from_an_empty_group_or_an_unavailable_server() {
+        for method in [Method::RoundRobin, Method::Weighted, Method::LeastOutstanding] {
+            assert_eq!(Selector::new(method, &[]).choose(|_| Some(0)), None);
+            let mut three = Selector::new(method, &[1, 2, 3]);
+            assert_eq!(three.choose(|_| None), None);
+            for _ in 0..10 {
+                assert_eq!(three.choose(|server| (server == 1).then_some(7)), Some(1));
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! In turn.
+
+/// One per core and server group.
+#[derive(Clone, Debug)]
+pub(super) struct RoundRobin {
+    servers: usize,
+    /// Whose turn it is.
+    next: usize,
+}
+
+impl RoundRobin {
+    pub(super) fn new(servers: usize) -> Self {
+        Self { servers, next: 0 }
+    }
+
+    /// The first available server from the one whose turn it is.
+    #[inline]
+    pub(super) fn choose(&mut self, available: impl Fn(usize) -> bool) -> Option<usize> {
+        let chosen = (self.next..self.servers).chain(0..self.next).find(|&it| available(it))?;
+        self.next = if chosen + 1 == self.servers { 0 } else { chosen + 1 };
+        Some(chosen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_servers_take_turns() {
+        let mut turns = RoundRobin::new(3);
+        let order = [0; 7].map(|_| turns.choose(|_| true).unwrap());
+        assert_eq!(order, [0, 1, 2, 0, 1, 2, 0]);
+    }
+
+    #[test]
+    fn the_turn_of_a_server_that_is_down_goes_to_the_one_behind_it() {
+        let mut turns = RoundRobin::new(3);
+        let order = [0; 4].map(|_| turns.choose(|server| server != 1).unwrap());
+        assert_eq!(order, [0, 2, 0, 2]);
+        assert_eq!(turns.choose(|_| true), Some(0));
+        assert_eq!(turns.choose(|_| true), Some(1));
+    }
+}

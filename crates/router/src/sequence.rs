@@ -1,0 +1,338 @@
+//! Sequence numbers that we generate, and what we remember of each request until its response
+//! (Q1, Q2; the mapping record of [0309]).
+//!
+//! No hashing: a number's place is `number & mask`, and an entry carries the whole number.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use codec::CommandId;
+
+use crate::ids::{AccountId, ConnId, CoreId};
+use crate::planted::{self, Bug};
+use crate::time::Instant;
+
+/// The highest sequence_number that we generate (v5 §4.7.24); the next one is 1.
+pub const SEQUENCE_MAX: u32 = 0x7FFF_FFFF;
+
+/// Where the answer to a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A connection of this core, which used this sequence_number.
+    Conn {
+        /// The connection.
+        conn: ConnId,
+        /// Its own number, given back as it came.
+        sequence_number: u32,
+    },
+    /// Another core, which knows the request by this token.
+    Peer {
+        /// That core.
+        core: CoreId,
+        /// Its token.
+        token: u64,
+    },
+    /// A leg of a fan-out on this core.
+    FanOut {
+        /// Its place in the fan-out table.
+        index: u32,
+    },
+}
+
+/// Why a request was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It is passed on for `Entry::origin`.
+    Forwarded,
+    /// Our own bind.
+    Bind,
+    /// Our own enquire_link.
+    EnquireLink,
+    /// Our own unbind.
+    Unbind,
+}
+
+/// What is remembered of a request until its response.
+#[derive(Debug)]
+pub struct Entry {
+    /// The number that it was sent with; 0 marks a free place.
+    sequence_number: u32,
+    /// The request's command_id.
+    pub command: CommandId,
+    /// Why it was sent.
+    pub purpose: Purpose,
+    /// A final receipt was asked for: the message id is learned from the response.
+    pub receipt_requested: bool,
+    /// The account that it came from or goes to.
+    pub account: AccountId,
+    /// When it was sent.
+    pub sent_at: Instant,
+    /// Who gets the answer.
+    pub origin: Origin,
+    /// The PDU, kept where a loss is answered by sending it again.
+    pub kept: Option<Box<[u8]>>,
+}
+
+impl Entry {
+    /// An entry for a request sent `now`; the window gives it its number.
+    #[inline]
+    pub const fn forwarded(
+        command: CommandId,
+        origin: Origin,
+        account: AccountId,
+        now: Instant,
+    ) -> Self {
+        Self {
+            sequence_number: 0,
+            command,
+            purpose: Purpose::Forwarded,
+            receipt_requested: false,
+            account,
+            sent_at: now,
+            origin,
+            kept: None,
+        }
+    }
+
+    /// An entry for a request of our own.
+    pub const fn own(command: CommandId, purpose: Purpose, now: Instant) -> Self {
+        let nobody = Origin::Peer { core: CoreId(0), token: u64::MAX };
+        let mut entry = Self::forwarded(command, nobody, AccountId(u32::MAX), now);
+        entry.purpose = purpose;
+        entry
+    }
+
+    const fn free() -> Self {
+        Self::own(CommandId(0), Purpose::Forwarded, Instant::ZERO)
+    }
+}
+
+/// The requests that we have outstanding on one connection. One per connection, on its core.
+#[derive(Debug)]
+pub struct Window {
+    slots: Vec<Entry>,
+    next: u32,
+    in_flight: u32,
+    forwarded: u32,
+    limit: u32,
+}
+
+/// Places of a window's first allocation.
+const SLOTS_MIN: usize = 8;
+/// Room beyond the limit for bind, enquire_link and unbind.
+const OWN_REQUESTS_MAX: u32 = 3;
+
+impl Window {
+    /// A window for up to `limit` forwarded requests, whose first number is `first` (1 to
+    /// [`SEQUENCE_MAX`]). Allocates with the first request.
+    pub const fn new(limit: u32, first: u32) -> Self {
+        debug_assert!(first >= 1 && first <= SEQUENCE_MAX);
+        Self { slots: Vec::new(), next: first, in_flight: 0, forwarded: 0, limit }
+    }
+
+    /// Whether another request may be forwarded.
+    #[inline]
+    pub const fn has_room(&self) -> bool {
+        self.forwarded < self.limit
+    }
+
+    /// Forwarded requests outstanding.
+    #[inline]
+    pub const fn forwarded(&self) -> u32 {
+        self.forwarded
+    }
+
+    /// Requests outstanding, our own included.
+    #[inline]
+    pub const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Remembers `entry` and gives the number to send it with. The caller has asked
+    /// [`Window::has_room`] for a forwarded request.
+    #[inline]
+    pub fn insert(&mut self, mut entry: Entry) -> u32 {
+        if self.in_flight as usize * 2 >= self.slots.len() {
+            self.grow();
+        }
+        let mask = self.slots.len() - 1;
+        let mut number = self.next;
+        while self.slots[number as usize & mask].sequence_number != 0 && !planted::is(Bug::NoSkip) {
+            number = following(number);
+        }
+        self.next = following(number);
+        entry.sequence_number = number;
+        self.forwarded += u32::from(entry.purpose == Purpose::Forwarded);
+        self.in_flight += 1;
+        self.slots[number as usize & mask] = entry;
+        number
+    }
+
+    /// A number for a PDU that gets no response.
+    pub fn number(&mut self) -> u32 {
+        let number = self.next;
+        self.next = following(number);
+        number
+    }
+
+    /// Takes out the entry that a response with this number and command completes; a generic_nack
+    /// completes any request.
+    #[inline]
+    pub fn take(&mut self, sequence_number: u32, response: CommandId) -> Option<Entry> {
+        if self.slots.is_empty() || sequence_number == 0 {
+            return None;
+        }
+        let place = sequence_number as usize & (self.slots.len() - 1);
+        let entry = &self.slots[place];
+        let fits = entry.sequence_number == sequence_number
+            && (entry.command.response() == response || response == CommandId::GENERIC_NACK);
+        if fits { Some(self.free(place)) } else { None }
+    }
+
+    /// Takes out the first entry found that was sent at or before `until`.
+    pub fn take_sent_until(&mut self, until: Instant) -> Option<(u32, Entry)> {
+        let place = self.occupied().position(|entry| entry.is_some_and(|e| e.sent_at <= until))?;
+        let number = self.slots[place].sequence_number;
+        Some((number, self.free(place)))
+    }
+
+    /// When the oldest outstanding request was sent.
+    pub fn oldest(&self) -> Option<Instant> {
+        self.occupied().flatten().map(|entry| entry.sent_at).min()
+    }
+
+    /// Takes out every entry.
+    pub fn drain(&mut self) -> impl Iterator<Item = Entry> + use<> {
+        self.in_flight = 0;
+        self.forwarded = 0;
+        let slots = core::mem::take(&mut self.slots);
+        slots.into_iter().filter(|entry| entry.sequence_number != 0)
+    }
+
+    /// Changes how many requests may be forwarded.
+    pub const fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
+    /// Counts agree with the entries.
+    pub fn check_invariants(&self) {
+        let held = self.occupied().flatten().count();
+        assert_eq!(held, self.in_flight as usize, "in_flight counts the entries");
+        assert!(self.forwarded <= self.in_flight, "forwarded is part of in_flight");
+        assert!(self.forwarded <= self.limit, "the window's limit holds");
+        let mask = self.slots.len().wrapping_sub(1);
+        for (place, entry) in self.occupied().enumerate() {
+            let Some(entry) = entry else { continue };
+            assert_eq!(entry.sequence_number as usize & mask, place, "an entry sits in its place");
+            assert!(entry.sequence_number <= SEQUENCE_MAX, "numbers wrap");
+        }
+    }
+
+    fn occupied(&self) -> impl Iterator<Item = Option<&Entry>> {
+        self.slots.iter().map(|entry| (entry.sequence_number != 0).then_some(entry))
+    }
+
+    #[inline]
+    fn free(&mut self, place: usize) -> Entry {
+        let entry = core::mem::replace(&mut self.slots[place], Entry::free());
+        self.in_flight -= 1;
+        self.forwarded -= u32::from(entry.purpose == Purpose::Forwarded);
+        entry
+    }
+
+    /// Doubles the places. Entries that had different places keep different places.
+    #[cold]
+    fn grow(&mut self) {
+        let places = (self.slots.len() * 2).max(SLOTS_MIN);
+        debug_assert!(places <= ((self.limit + OWN_REQUESTS_MAX) as usize * 4).max(64));
+        let mut slots: Vec<Entry> = Vec::with_capacity(places);
+        slots.resize_with(places, Entry::free);
+        for entry in core::mem::take(&mut self.slots) {
+            if entry.sequence_number != 0 {
+                let place = entry.sequence_number as usize & (places - 1);
+                slots[place] = entry;
+            }
+        }
+        self.slots = slots;
+    }
+}
+
+#[inline]
+fn following(number: u32) -> u32 {
+    if number >= SEQUENCE_MAX && !planted::is(Bug::NoWrap) { 1 } else { number.wrapping_add(1) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn submit(token: u64) -> Entry {
+        let origin = Origin::Peer { core: CoreId(0), token };
+        Entry::forwarded(CommandId::SUBMIT_SM, origin, AccountId(0), Instant::from_micros(token))
+    }
+
+    fn take(window: &mut Window, number: u32) -> Option<u64> {
+        let entry = window.take(number, CommandId::SUBMIT_SM_RESP)?;
+        let Origin::Peer { token, .. } = entry.origin else { panic!("not ours") };
+        Some(token)
+    }
+
+    #[test]
+    fn numbers_wrap_to_one() {
+        let mut window = Window::new(10, SEQUENCE_MAX - 1);
+        let numbers: Vec<u32> = (0..4).map(|i| window.insert(submit(i))).collect();
+        assert_eq!(numbers, [SEQUENCE_MAX - 1, SEQUENCE_MAX, 1, 2]);
+        assert_eq!(take(&mut window, 1), Some(2));
+        window.check_invariants();
+    }
+
+    #[test]
+    fn numbers_in_flight_are_skipped() {
+        let mut window = Window::new(100, 1);
+        let stuck = window.insert(submit(77));
+        for i in 0..10_000 {
+            let number = window.insert(submit(i));
+            assert_ne!(number, stuck);
+            assert_eq!(take(&mut window, number), Some(i));
+        }
+        assert_eq!(take(&mut window, stuck), Some(77));
+        assert_eq!(window.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_response_is_taken_once_and_in_any_order() {
+        let mut window = Window::new(1_000, 5);
+        let numbers: Vec<u32> = (0..1_000).map(|i| window.insert(submit(i))).collect();
+        assert!(!window.has_room());
+        for (i, number) in numbers.iter().enumerate().rev() {
+            assert_eq!(take(&mut window, *number), Some(i as u64));
+            assert_eq!(take(&mut window, *number), None);
+        }
+        window.check_invariants();
+    }
+
+    #[test]
+    fn only_the_right_response_or_a_generic_nack_completes() {
+        let mut window = Window::new(10, 1);
+        let first = window.insert(submit(1));
+        assert!(window.take(first, CommandId::DELIVER_SM_RESP).is_none());
+        assert!(window.take(first, CommandId::GENERIC_NACK).is_some());
+        assert!(window.take(0, CommandId::GENERIC_NACK).is_none());
+    }
+
+    #[test]
+    fn own_requests_do_not_use_up_the_window() {
+        let mut window = Window::new(1, 1);
+        let own =
+            Entry::own(CommandId::ENQUIRE_LINK, Purpose::EnquireLink, Instant::from_micros(9));
+        window.insert(own);
+        assert!(window.has_room());
+        window.insert(submit(1));
+        assert!(!window.has_room());
+        assert_eq!(window.oldest(), Some(Instant::from_micros(1)));
+        let (number, entry) = window.take_sent_until(Instant::from_micros(1)).unwrap();
+        assert_eq!((number, entry.purpose), (2, Purpose::Forwarded));
+        assert!(window.take_sent_until(Instant::from_micros(1)).is_none());
+        assert_eq!(window.drain().count(), 1);
+        window.check_invariants();
+    }
+}

@@ -1,0 +1,266 @@
+//! A connection's session, and the table of them.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use codec::{CommandId, InterfaceVersion};
+use core::net::IpAddr;
+
+use crate::ids::{AccountId, ConnId, CoreId, ListenerId, PoolId, ServerId, VServerId};
+use crate::planted::{self, Bug};
+use crate::sequence::Window;
+use crate::session::state::{Side, State};
+use crate::settings::{AddressRange, Timers};
+use crate::time::Instant;
+
+/// What a session is to us.
+#[derive(Debug)]
+pub enum Role {
+    /// The peer is a client: we act as the message centre.
+    Client(Box<Client>),
+    /// The peer is a message centre: we act as its client.
+    Server(ServerSide),
+}
+
+/// The client side of a session.
+#[derive(Debug)]
+pub struct Client {
+    /// Where it came in.
+    pub listener: ListenerId,
+    /// Its address.
+    pub peer: IpAddr,
+    /// A bind that is being checked.
+    pub binding: Option<Binding>,
+    /// Pools that it is a member of.
+    pub pools: Vec<PoolId>,
+    /// Its requests that are parked.
+    pub parked: u32,
+}
+
+/// A bind that waits for its verdict or for the other cores.
+#[derive(Debug)]
+pub struct Binding {
+    /// The bind request.
+    pub command: CommandId,
+    /// Its sequence_number.
+    pub sequence_number: u32,
+    /// The account that it names.
+    pub account: AccountId,
+    /// Its interface_version.
+    pub version: InterfaceVersion,
+    /// The range that it asks for.
+    pub range: AddressRange,
+    /// Cores that have not yet applied the announcement; `None` until the verdict.
+    pub unapplied: Option<u32>,
+}
+
+/// The server side of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerSide {
+    /// The message centre.
+    pub server: ServerId,
+    /// The bind slot on this core.
+    pub slot: u16,
+}
+
+/// An unbind in progress.
+#[derive(Clone, Copy, Debug)]
+pub struct Unbinding {
+    /// The peer's sequence_number when it asked; `None` when we want to unbind.
+    pub asked_with: Option<u32>,
+    /// We have sent our own unbind.
+    pub sent: bool,
+    /// When what is outstanding is given up.
+    pub deadline: Instant,
+}
+
+/// A request that was given up: its late success is still worth learning.
+#[derive(Clone, Copy, Debug)]
+pub struct TimedOut {
+    /// The number that it was sent with.
+    pub sequence_number: u32,
+    /// The account that it came from.
+    pub account: AccountId,
+    /// The connection that it came over.
+    pub conn: Option<ConnId>,
+}
+
+/// The session of one connection. One per connection, on its core.
+#[derive(Debug)]
+pub struct Conn {
+    /// Its name.
+    pub id: ConnId,
+    /// The virtual server that it belongs to.
+    pub vserver: VServerId,
+    /// The account bound, on the client side.
+    pub account: AccountId,
+    /// Which side we are.
+    pub role: Role,
+    /// The state machine's state.
+    pub state: State,
+    /// The peer's version.
+    pub version: InterfaceVersion,
+    /// Its timers.
+    pub timers: Timers,
+    /// Requests that we sent.
+    pub sent: Window,
+    /// Requests of the peer that await our answer.
+    pub inbound: u32,
+    /// How many of them are allowed.
+    pub inbound_max: u32,
+    /// Reading is paused.
+    pub paused: bool,
+    /// The window was full for too long: requests are refused until it has room.
+    pub throttling: bool,
+    /// Since when its out-buffer is over the limit; `NEVER` when it is not.
+    pub stalled_since: Instant,
+    /// Since when reading is paused at the window; `NEVER` when it is not.
+    pub window_full_since: Instant,
+    /// When it was opened.
+    pub opened: Instant,
+    /// When anything last came from the peer.
+    pub heard: Instant,
+    /// When a message (no enquire_link) last went either way.
+    pub active: Instant,
+    /// The earliest wake-up asked for.
+    pub wake: Instant,
+    /// An unbind in progress.
+    pub unbinding: Option<Unbinding>,
+    /// It is out of all choices and counts already.
+    pub left: bool,
+    /// Requests given up lately. Allocated with the first.
+    pub timed_out: VecDeque<TimedOut>,
+}
+
+impl Conn {
+    /// Which side the peer is on.
+    #[inline]
+    pub const fn side(&self) -> Side {
+        match self.role {
+            Role::Client(_) => Side::Client,
+            Role::Server(_) => Side::Server,
+        }
+    }
+
+    /// Whether the peer takes deliver_sm (client) from us now.
+    #[inline]
+    pub const fn receives(&self) -> bool {
+        matches!(self.state, State::BoundRx | State::BoundTrx)
+    }
+
+    /// The client part of a client's session.
+    pub fn client(&self) -> Option<&Client> {
+        match &self.role {
+            Role::Client(client) => Some(client),
+            Role::Server(_) => None,
+        }
+    }
+
+    /// The client part of a client's session.
+    pub fn client_mut(&mut self) -> Option<&mut Client> {
+        match &mut self.role {
+            Role::Client(client) => Some(client),
+            Role::Server(_) => None,
+        }
+    }
+
+    /// The server part of a server's session.
+    #[inline]
+    pub const fn server(&self) -> Option<ServerSide> {
+        match self.role {
+            Role::Server(server) => Some(server),
+            Role::Client(_) => None,
+        }
+    }
+}
+
+/// The sessions of a core by slot. One per core.
+#[derive(Debug)]
+pub struct Conns {
+    core: CoreId,
+    places: Vec<Place>,
+    free: VecDeque<u32>,
+    held: u32,
+    limit: u32,
+    first_generation: u32,
+}
+
+#[derive(Debug)]
+struct Place {
+    generation: u32,
+    conn: Option<Box<Conn>>,
+}
+
+impl Conns {
+    /// No sessions; at most `limit`. Generations start at `first_generation`, which differs each
+    /// time that an engine starts.
+    pub const fn new(core: CoreId, limit: u32, first_generation: u32) -> Self {
+        Self { core, places: Vec::new(), free: VecDeque::new(), held: 0, limit, first_generation }
+    }
+
+    /// Names a connection to come, or `None` when all slots are taken.
+    pub fn reserve(&mut self) -> Option<ConnId> {
+        if self.held >= self.limit || self.held >= ConnId::SLOTS_MAX {
+            return None;
+        }
+        self.held += 1;
+        let slot = self.free.pop_front().unwrap_or_else(|| {
+            self.places.push(Place { generation: self.first_generation, conn: None });
+            self.places.len() as u32 - 1
+        });
+        Some(ConnId::new(self.core, slot, self.places[slot as usize].generation))
+    }
+
+    /// Puts the session of a reserved connection in place.
+    pub fn put(&mut self, conn: Box<Conn>) {
+        let slot = conn.id.slot();
+        self.places[slot].conn = Some(conn);
+    }
+
+    /// The session of `id` while it lives.
+    #[inline]
+    pub fn get(&self, id: ConnId) -> Option<&Conn> {
+        let place = self.places.get(id.slot())?;
+        let conn = place.conn.as_deref()?;
+        let same = conn.id == id || (planted::is(Bug::NoGeneration) && id.core() == self.core);
+        same.then_some(conn)
+    }
+
+    /// The session of `id` while it lives.
+    #[inline]
+    pub fn get_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        let core = self.core;
+        let place = self.places.get_mut(id.slot())?;
+        let conn = place.conn.as_deref_mut()?;
+        let same = conn.id == id || (planted::is(Bug::NoGeneration) && id.core() == core);
+        same.then_some(conn)
+    }
+
+    /// Takes the session of `id` out; its slot gets another generation.
+    pub fn remove(&mut self, id: ConnId) -> Option<Box<Conn>> {
+        let place = self.places.get_mut(id.slot())?;
+        if place.generation != id.generation() || id.core() != self.core {
+            return None;
+        }
+        let conn = place.conn.take()?;
+        place.generation = place.generation.wrapping_add(1);
+        self.free.push_back(id.slot() as u32);
+        self.held -= 1;
+        Some(conn)
+    }
+
+    /// Slots taken.
+    pub const fn len(&self) -> u32 {
+        self.held
+    }
+
+    /// Whether no slot is taken.
+    pub const fn is_empty(&self) -> bool {
+        self.held == 0
+    }
+
+    /// All sessions.
+    pub fn iter(&self) -> impl Iterator<Item = &Conn> {
+        self.places.iter().filter_map(|place| place.conn.as_deref())
+    }
+}

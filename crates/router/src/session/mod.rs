@@ -1,0 +1,6 @@
+//! Sessions: the state machine of a connection and what belongs to it.
+
+mod conn;
+pub mod state;
+
+pub use conn::{Binding, Client, Conn, Conns, Role, ServerSide, TimedOut, Unbinding};

@@ -1,0 +1,419 @@
+//! What the operator configured, resolved to ids: the same immutable value on every core.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use codec::{CommandStatus, InterfaceVersion};
+use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
+
+use crate::ids::{AccountId, GroupId, ListenerId, NamespaceId, ServerId, VServerId};
+
+/// Everything the routers of one process are told at start. "Control thread; replica on each core."
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Virtual servers in the order of the file.
+    pub vservers: Vec<VServer>,
+    /// Listening addresses of all virtual servers.
+    pub listeners: Vec<Listener>,
+    /// Accounts of all virtual servers.
+    pub accounts: Vec<Account>,
+    /// Server groups of all virtual servers.
+    pub groups: Vec<Group>,
+    /// Message centres of all groups.
+    pub servers: Vec<Server>,
+    /// Names of the message id namespaces that servers share.
+    pub namespaces: Vec<String>,
+    /// Bounds of one packet core.
+    pub limits: Limits,
+}
+
+/// A virtual server: listeners with their own accounts, groups, pools and policies (B6).
+#[derive(Clone, Debug)]
+pub struct VServer {
+    /// Name, unique in the file.
+    pub name: String,
+    /// system_id that we show in bind_resp.
+    pub system_id: Box<[u8]>,
+    /// Its listeners.
+    pub listeners: Vec<ListenerId>,
+    /// Its accounts.
+    pub accounts: Vec<AccountId>,
+    /// Its server groups; the first takes what no account sends elsewhere.
+    pub groups: Vec<GroupId>,
+    /// How members of equal address ranges form pools (P1).
+    pub pool_scope: PoolScope,
+    /// How a member of a pool is chosen (P2).
+    pub pool_method: PoolMethod,
+    /// Whether a core prefers its own members of a pool over other cores'.
+    pub prefer_local: bool,
+    /// How message ids handed to clients are tagged (A1).
+    pub tag: TagSettings,
+    /// What becomes of requests whose connection was lost (S5).
+    pub on_loss: OnLoss,
+    /// What happens to client binds while every server is down (S8).
+    pub binds_when_down: BindsWhenDown,
+    /// How long a request waits for a free window or a bound server before it is refused (B5).
+    pub hold: Duration,
+    /// How long a learned message id is kept for its receipt (R2).
+    pub receipt_ttl: Duration,
+    /// How long a receipt that overtook its response is held.
+    pub early_receipt_hold: Duration,
+    /// Timers of client sessions (S4).
+    pub timers: Timers,
+    /// Longest system_id accepted in a bind; v5 allows 15 (S3).
+    pub system_id_max: usize,
+    /// Longest password accepted in a bind; v5 allows 8 (S3).
+    pub password_max: usize,
+    /// Status for each kind of failure (S8).
+    pub statuses: FailureStatuses,
+}
+
+/// A listening address of a virtual server.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// The virtual server that it belongs to.
+    pub vserver: VServerId,
+    /// Address and port.
+    pub address: SocketAddr,
+}
+
+/// How binds of the same address range form pools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolScope {
+    /// Binds with the same range share a pool, whatever their account.
+    Range,
+    /// Each account has its own pools.
+    Account,
+}
+
+/// How a member of a pool is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolMethod {
+    /// In turn.
+    RoundRobin,
+    /// In turn, in proportion to the accounts' weights.
+    Weighted,
+    /// The member with the fewest requests outstanding.
+    LeastOutstanding,
+}
+
+/// How message ids are tagged.
+#[derive(Clone, Debug)]
+pub struct TagSettings {
+    /// Form of the tag.
+    pub style: TagStyle,
+    /// The signature of `<id>#<signature><check>-<uid>`; 1 to 8 letters or digits.
+    pub signature: Box<[u8]>,
+    /// Secret that keys the account check characters; the same on every node.
+    pub secret: u64,
+}
+
+/// Form of the tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TagStyle {
+    /// `<id>#<signature><check>-<uid>`.
+    Signature,
+    /// Digits only, no leading 0, at most 18: for clients that parse ids as numbers.
+    Digits,
+}
+
+/// What becomes of requests that were outstanding on a lost connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLoss {
+    /// Answered with the loss status: at most once.
+    Error,
+    /// Sent again elsewhere: at least once.
+    Resubmit,
+}
+
+/// What happens to clients while no server of the virtual server is bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindsWhenDown {
+    /// Binds are accepted.
+    Accept,
+    /// New binds are refused with ESME_RBINDFAIL.
+    Refuse,
+    /// New binds are refused and existing sessions are unbound.
+    Unbind,
+}
+
+/// The timers of a session (v5 §2.7). A zero duration switches a timer off.
+#[derive(Clone, Copy, Debug)]
+pub struct Timers {
+    /// From connect to bind; never off on the client side.
+    pub session_init: Duration,
+    /// Silence after which we send enquire_link.
+    pub enquire_link: Duration,
+    /// Time without any message (enquire_link not counted) after which we unbind.
+    pub inactivity: Duration,
+    /// From a request that we sent to its response.
+    pub response: Duration,
+    /// How long an unbind waits for what is outstanding.
+    pub unbind_grace: Duration,
+}
+
+/// A client account (X1).
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// The virtual server that it belongs to.
+    pub vserver: VServerId,
+    /// system_id of the bind.
+    pub system_id: Box<[u8]>,
+    /// How its password is checked; the check itself is an output of the router.
+    pub password: Password,
+    /// bind_transmitter allowed.
+    pub transmitter: bool,
+    /// bind_receiver allowed.
+    pub receiver: bool,
+    /// bind_transceiver allowed.
+    pub transceiver: bool,
+    /// Address ranges that its binds may ask for; used as they are by a bind without a range.
+    pub ranges: Vec<AddressRange>,
+    /// Most binds at once over all cores; 0 means no limit.
+    pub binds_max: u32,
+    /// Most requests of one bind awaiting our answer (Q4).
+    pub window: u16,
+    /// Most requests that we have outstanding toward one bind (Q4).
+    pub deliver_window: u16,
+    /// Share of a weighted pool.
+    pub weight: u16,
+    /// Where its messages go.
+    pub group: GroupId,
+    /// Networks that it may bind from; empty means any.
+    pub networks: Vec<Network>,
+}
+
+/// A password as configured.
+#[derive(Clone)]
+pub enum Password {
+    /// Stored readable, marked so by the operator.
+    Plain(Box<[u8]>),
+    /// A PHC string (`$argon2id$…`).
+    Argon2(String),
+}
+
+impl core::fmt::Debug for Password {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Password(hidden)")
+    }
+}
+
+/// An address range with the type of number that it holds for (v5 §4.7.3); TON or NPI 0 means any.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AddressRange {
+    /// Type of number.
+    pub ton: u8,
+    /// Numbering plan.
+    pub npi: u8,
+    /// UNIX regular expression, at most 40 octets.
+    pub range: Box<[u8]>,
+}
+
+/// A block of IP addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// First address.
+    pub address: IpAddr,
+    /// Bits that count.
+    pub prefix: u8,
+}
+
+/// A group of servers among which messages are balanced.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Name, unique in its virtual server.
+    pub name: String,
+    /// The virtual server that it belongs to.
+    pub vserver: VServerId,
+    /// How a server is chosen (B1).
+    pub method: Method,
+    /// Its servers.
+    pub servers: Vec<ServerId>,
+}
+
+/// How a server of a group is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// In turn.
+    RoundRobin,
+    /// In turn, in proportion to the weights.
+    Weighted,
+    /// The one with the fewest requests outstanding.
+    LeastOutstanding,
+}
+
+/// A message centre (Q3).
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Name, unique in the file.
+    pub name: String,
+    /// The group that it belongs to.
+    pub group: GroupId,
+    /// Two characters that tag its message ids (A1).
+    pub uid: [u8; 2],
+    /// Message ids of servers in one namespace mean the same messages.
+    pub namespace: NamespaceId,
+    /// Address and port.
+    pub address: SocketAddr,
+    /// system_id of our bind.
+    pub system_id: Box<[u8]>,
+    /// password of our bind.
+    pub password: Box<[u8]>,
+    /// system_type of our bind.
+    pub system_type: Box<[u8]>,
+    /// interface_version of our bind.
+    pub version: InterfaceVersion,
+    /// addr_ton, addr_npi and address_range of our receiver-capable binds.
+    pub range: AddressRange,
+    /// Kinds of bind slots.
+    pub bind: BindPlan,
+    /// Most connections that the contract allows, over all cores.
+    pub binds_max: u16,
+    /// Most requests outstanding on one connection (Q4).
+    pub window: u16,
+    /// Most requests of one of its connections awaiting our answer (Q4).
+    pub deliver_window: u16,
+    /// Share of a weighted group.
+    pub weight: u16,
+    /// Timers of our sessions with it (S4).
+    pub timers: Timers,
+    /// First and longest pause between connection attempts (S4).
+    pub reconnect: Backoff,
+    /// Pause before a slot that was refused as superfluous is tried again (Q3).
+    pub parked_retry: Duration,
+    /// Requests in a row without an answer in time after which the server is left out (B3); 0 never
+    /// leaves it out.
+    pub eject_after: u16,
+    /// How long it is left out before one request probes it.
+    pub eject_for: Duration,
+}
+
+/// Kinds of bind slots toward a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BindPlan {
+    /// Each slot is a transceiver.
+    Transceiver,
+    /// Slots alternate: transmitter, receiver.
+    TxRx,
+    /// Each slot is a transmitter.
+    Tx,
+    /// Each slot is a receiver.
+    Rx,
+}
+
+/// Exponential backoff with jitter.
+#[derive(Clone, Copy, Debug)]
+pub struct Backoff {
+    /// Pause after the first failure.
+    pub first: Duration,
+    /// Longest pause.
+    pub longest: Duration,
+}
+
+/// The status that an origin is answered with for each kind of failure (S8). Kinds whose status is
+/// the peer's own are not here.
+#[derive(Clone, Copy, Debug)]
+pub struct FailureStatuses {
+    /// Toward clients: the window stayed full for `hold`, or a bound of ours was reached.
+    pub throttled: CommandStatus,
+    /// Toward clients: no server was bound within `hold`.
+    pub no_server: CommandStatus,
+    /// Toward clients: the server did not answer in time.
+    pub timeout: CommandStatus,
+    /// Toward clients: the connection was lost before the answer.
+    pub lost: CommandStatus,
+    /// Toward servers: every kind of failure that is not the client's own status.
+    pub toward_server: CommandStatus,
+}
+
+impl Default for FailureStatuses {
+    fn default() -> Self {
+        Self {
+            throttled: CommandStatus::ESME_RTHROTTLED,
+            no_server: CommandStatus::ESME_RSYSERR,
+            timeout: CommandStatus::ESME_RSYSERR,
+            lost: CommandStatus::ESME_RSYSERR,
+            toward_server: CommandStatus::ESME_RX_T_APPN,
+        }
+    }
+}
+
+/// The bounds of one packet core. Each has a counter of the times it was met.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest PDU accepted, octets (S3).
+    pub pdu_max: usize,
+    /// Octets waiting to be written to one connection above which nothing more is sent to it.
+    pub out_buffer_max: usize,
+    /// How long a connection's out-buffer may stay over its limit before it is closed.
+    pub write_stall: Duration,
+    /// Connections of one core.
+    pub connections_max: u32,
+    /// Requests of one core that wait for an answer from other cores.
+    pub pending_max: u32,
+    /// Frames that one core may have on its way to another (mesh credit).
+    pub mesh_credit: u32,
+    /// Notices (directory changes, learned ids) that may wait for credit toward one core.
+    pub notices_max: u32,
+    /// Requests parked for one target, all origins together.
+    pub parked_max: u32,
+    /// Requests parked for one target by one origin.
+    pub parked_per_origin_max: u32,
+    /// Pools on this process.
+    pub pools_max: u32,
+    /// Pools whose range is a regular expression that is no literal prefix.
+    pub pattern_pools_max: u32,
+    /// Learned message ids kept per core (32 octets each).
+    pub receipts_max: u32,
+    /// Early receipts held per core.
+    pub early_receipts_max: u32,
+    /// NULL-id cancels in progress per core.
+    pub fan_outs_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            pdu_max: 70 * 1024,
+            out_buffer_max: 256 * 1024,
+            write_stall: Duration::from_secs(30),
+            connections_max: 100_000,
+            pending_max: 65_536,
+            mesh_credit: 16_384,
+            notices_max: 262_144,
+            parked_max: 16_384,
+            parked_per_origin_max: 256,
+            pools_max: 200_000,
+            pattern_pools_max: 1_000,
+            receipts_max: 1_000_000,
+            early_receipts_max: 4_096,
+            fan_outs_max: 1_024,
+        }
+    }
+}
+
+impl Settings {
+    /// The account with `system_id` on `vserver`.
+    pub fn account(&self, vserver: VServerId, system_id: &[u8]) -> Option<AccountId> {
+        let vserver = self.vservers.get(vserver.index())?;
+        vserver.accounts.iter().copied().find(|id| *self.accounts[id.index()].system_id == *system_id)
+    }
+}
+
+impl Network {
+    /// Whether `ip` lies in the block. An IPv4-mapped IPv6 address counts as IPv4.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        match (self.address.to_canonical(), ip.to_canonical()) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let bits = u32::from(self.prefix.min(32));
+                bits == 0 || (u32::from(net) ^ u32::from(ip)) >> (32 - bits) == 0
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => {
+                let bits = u32::from(self.prefix.min(128));
+                bits == 0 || (u128::from(net) ^ u128::from(ip)) >> (128 - bits) == 0
+            }
+            _ => false,
+        }
+    }
+}

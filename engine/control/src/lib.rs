@@ -1,0 +1,30 @@
+//! The control thread: everything that is slow, rare or for people, off the packet cores.
+//!
+//! It checks the credentials of binds and compiles their address ranges, gathers the cores' reports
+//! for whoever asks on the control socket, writes the log, and stops the process in order. It
+//! speaks with the packet engines only through [`router::control`] values over channels that the
+//! binary makes, and knows nothing of their runtime. A core never waits for it: both directions are
+//! bounded queues with a definite answer when they are full.
+
+#![forbid(unsafe_code)]
+
+mod client;
+mod cores;
+mod gather;
+pub mod logs;
+mod password;
+mod patterns;
+mod run;
+mod serve;
+mod socket;
+mod status;
+mod verify;
+
+pub use client::{Client, ClientError};
+pub use cores::CoreSender;
+pub use run::{RunError, Spec, Stopped, run};
+pub use socket::{ControlSocket, SocketError};
+pub use status::{
+    AccountStatus, Credentials, EngineState, EngineStatus, LatencyStatus, PoolStatus, ServerState,
+    ServerStatus, Status,
+};

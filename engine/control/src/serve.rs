@@ -1,0 +1,147 @@
+//! Requests on the control socket: one JSON line in, one JSON line out.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+
+use crate::status::Snapshot;
+
+/// Connections served at once.
+const CONNECTIONS_MAX: usize = 32;
+/// Octets of a request line.
+const REQUEST_MAX: u64 = 4 * 1024;
+/// How long a connection may stay silent.
+const IDLE_MAX: Duration = Duration::from_secs(300);
+/// How long a peer may take to read a reply.
+const WRITE_MAX: Duration = Duration::from_secs(30);
+/// Pause after a failed accept, which means that file descriptors have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the control thread is asked.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Gather the cores' reports.
+    Status(oneshot::Sender<Snapshot>),
+    /// Stop the process in order.
+    Stop,
+}
+
+/// A request line.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "cmd", rename_all = "lowercase")]
+enum Line {
+    Status,
+    Stop,
+}
+
+/// A reply other than a status.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Reply {
+    Stopping { pid: u32 },
+    Error(String),
+}
+
+/// Accepts connections for as long as the runtime lives.
+pub(crate) async fn serve(listener: UnixListener, requests: mpsc::Sender<Request>) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!("control socket: cannot accept: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            refuse(&stream);
+            continue;
+        };
+        let requests = requests.clone();
+        tokio::spawn(async move {
+            // A peer that goes away in the middle of a line is its own business.
+            let _ = converse(stream, requests).await;
+            drop(place);
+        });
+    }
+}
+
+/// One small write into the empty buffer of a fresh socket: it fits or the peer has gone.
+fn refuse(stream: &UnixStream) {
+    let _ = stream.try_write(b"{\"error\":\"too many connections to the control socket\"}\n");
+}
+
+async fn converse(stream: UnixStream, requests: mpsc::Sender<Request>) -> io::Result<()> {
+    let (reader, mut writer) = stream.into_split();
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    while let Some(length) = read_line(&mut reader, &mut line).await? {
+        if length >= REQUEST_MAX as usize {
+            let text = format!("a request line has at most {REQUEST_MAX} octets");
+            return write_line(&mut writer, &Reply::Error(text)).await;
+        }
+        match serde_json::from_slice(&line) {
+            Ok(Line::Status) => tell_status(&mut writer, &requests).await?,
+            Ok(Line::Stop) => {
+                write_line(&mut writer, &Reply::Stopping { pid: std::process::id() }).await?;
+                requests.send(Request::Stop).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
+            }
+            Err(error) => {
+                let known = r#"{"cmd":"status"} and {"cmd":"stop"}"#;
+                let text = format!("no request that is known: {error}; known are {known}");
+                write_line(&mut writer, &Reply::Error(text)).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads one line without its end; `None` at the end of the stream or after a long silence.
+async fn read_line(
+    reader: &mut BufReader<OwnedReadHalf>,
+    line: &mut Vec<u8>,
+) -> io::Result<Option<usize>> {
+    line.clear();
+    let mut limited = reader.take(REQUEST_MAX);
+    match timeout(IDLE_MAX, limited.read_until(b'\n', line)).await {
+        Ok(Ok(0)) | Err(_) => Ok(None),
+        Ok(Ok(length)) => Ok(Some(length)),
+        Ok(Err(error)) => Err(error),
+    }
+}
+
+async fn tell_status(
+    writer: &mut OwnedWriteHalf,
+    requests: &mpsc::Sender<Request>,
+) -> io::Result<()> {
+    let (reply, snapshot) = oneshot::channel();
+    requests.send(Request::Status(reply)).await.map_err(|_| io::ErrorKind::BrokenPipe)?;
+    let Ok(snapshot) = snapshot.await else {
+        let text = "too many status requests at once".into();
+        return write_line(writer, &Reply::Error(text)).await;
+    };
+    let text = tokio::task::spawn_blocking(move || line_of(&snapshot.into_status())).await?;
+    write(writer, &text?).await
+}
+
+async fn write_line(writer: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
+    write(writer, &line_of(reply)?).await
+}
+
+fn line_of(value: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut text = serde_json::to_vec(value)?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+async fn write(writer: &mut OwnedWriteHalf, text: &[u8]) -> io::Result<()> {
+    timeout(WRITE_MAX, writer.write_all(text)).await?
+}

@@ -1,0 +1,181 @@
+//! A process whose packet cores are threads that answer as a test says.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use control::{Client, ControlSocket, CoreSender, RunError, Spec, Stopped, run};
+use router::control::{FromCore, ToCore};
+use router::counters::Counters;
+use router::report::CoreReport;
+use router::settings::{Account, Password};
+use router::{AccountId, ConnId, CoreId, GroupId, Settings, VServerId};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// Bound of every wait in these tests.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// How a fake core behaves beyond handing on what it is told.
+#[derive(Clone, Debug)]
+pub enum Core {
+    /// Reports this when asked, and drains when told.
+    Answers(Box<CoreReport>),
+    /// Reports this when asked, and never drains.
+    Lingers(Box<CoreReport>),
+    /// Never answers anything.
+    Mute,
+}
+
+/// A control thread with fake cores.
+pub struct Process {
+    pub path: PathBuf,
+    pub say: mpsc::Sender<FromCore>,
+    thread: JoinHandle<Result<Stopped, RunError>>,
+    /// What each core was told, except what it answered by itself.
+    told: Vec<Receiver<ToCore>>,
+    ready: Receiver<()>,
+    _folder: TempDir,
+}
+
+impl Process {
+    pub fn start(settings: Settings, cores: Vec<Core>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let socket = ControlSocket::claim(&path).unwrap();
+        let (say, from_cores) = mpsc::channel(1024);
+        let (ready_sender, ready) = channel();
+        let mut mailboxes: Vec<CoreSender> = Vec::new();
+        let mut told = Vec::new();
+        for (core, behaviour) in (0u8..).zip(cores) {
+            let (mailbox, tell) = fake_core(CoreId(core), behaviour, say.clone());
+            mailboxes.push(mailbox);
+            told.push(tell);
+        }
+        let spec = Spec {
+            settings: Arc::new(settings),
+            version: "1.2.3",
+            cores: mailboxes,
+            from_cores,
+            socket,
+            hashing_max: 1,
+            on_ready: Box::new(move || ready_sender.send(()).unwrap()),
+        };
+        let thread = std::thread::spawn(move || run(spec));
+        Self { path, say, thread, told, ready, _folder: folder }
+    }
+
+    /// Lets every core say that it is ready.
+    pub fn all_ready(&self) {
+        for core in (0u8..).take(self.told.len()) {
+            self.say(FromCore::Ready(CoreId(core)));
+        }
+        self.ready.recv_timeout(WAIT).unwrap();
+    }
+
+    pub fn say(&self, message: FromCore) {
+        self.say.blocking_send(message).unwrap();
+    }
+
+    pub fn bind(&self, core: u8, slot: u32, account: u32, password: &str, range: Option<&str>) {
+        self.say(FromCore::Verify {
+            conn: ConnId::new(CoreId(core), slot, 7),
+            account: AccountId(account),
+            password: password.as_bytes().into(),
+            range: range.map(|range| range.as_bytes().into()),
+        });
+    }
+
+    /// The next thing that `core` is told.
+    pub fn told(&self, core: usize) -> ToCore {
+        self.told[core].recv_timeout(WAIT).unwrap()
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(&self.path).unwrap()
+    }
+
+    pub fn status(&self) -> serde_json::Value {
+        serde_json::from_str(&self.client().status().unwrap()).unwrap()
+    }
+
+    pub fn end(self) -> Result<Stopped, RunError> {
+        self.thread.join().unwrap()
+    }
+}
+
+fn fake_core(
+    core: CoreId,
+    behaviour: Core,
+    say: mpsc::Sender<FromCore>,
+) -> (CoreSender, Receiver<ToCore>) {
+    let (mailbox, inbox): (Sender<ToCore>, _) = channel();
+    let (tell, told) = channel();
+    std::thread::spawn(move || {
+        for message in inbox {
+            let answer = match (&behaviour, message) {
+                (Core::Answers(report) | Core::Lingers(report), ToCore::Report { token }) => {
+                    FromCore::Report { token, report: report.clone() }
+                }
+                (Core::Answers(_), ToCore::Shutdown) => FromCore::Drained(core),
+                (_, message) => {
+                    // A test that has seen enough may have gone.
+                    let _ = tell.send(message);
+                    continue;
+                }
+            };
+            let _ = say.blocking_send(answer);
+        }
+    });
+    let mailbox = std::sync::Mutex::new(mailbox);
+    (Box::new(move |message| mailbox.lock().unwrap().send(message).is_ok()), told)
+}
+
+pub fn report(core: u8, cores: usize) -> Box<CoreReport> {
+    Box::new(CoreReport {
+        core,
+        connections: 0,
+        client_sessions: 0,
+        server_sessions: 0,
+        outstanding: 0,
+        pending: 0,
+        parked: 0,
+        receipts: 0,
+        announced: vec![0; cores],
+        applied: vec![0; cores],
+        counters: Counters::default(),
+        servers: Vec::new(),
+        pools: Vec::new(),
+        accounts: Vec::new(),
+    })
+}
+
+pub fn answering(cores: u8) -> Vec<Core> {
+    (0..cores).map(|core| Core::Answers(report(core, usize::from(cores)))).collect()
+}
+
+/// Account 0 has the plain password "secret", account 1 the same one as an Argon2 hash.
+pub fn settings() -> Settings {
+    const HASH: &str =
+        "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHRzYWx0$WHwbVkQ5XzAMaltcqwxy+X9v0VxYTVTjS9BRTrowawM";
+    let passwords = [Password::Plain(b"secret"[..].into()), Password::Argon2(HASH.into())];
+    let account = |(number, password)| Account {
+        vserver: VServerId(0),
+        system_id: format!("client{number}").into_bytes().into(),
+        password,
+        transmitter: true,
+        receiver: true,
+        transceiver: true,
+        ranges: Vec::new(),
+        binds_max: 0,
+        window: 10,
+        deliver_window: 10,
+        weight: 1,
+        group: GroupId(0),
+        networks: Vec::new(),
+    };
+    let accounts = passwords.into_iter().enumerate().map(account).collect();
+    Settings { accounts, ..Settings::default() }
+}

@@ -1,0 +1,106 @@
+//! Taking connections from a listener.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use router::control::LogLevel;
+use router::{Input, Instant, ListenerId};
+
+use crate::engine::Core;
+use crate::reader::Reader;
+use crate::sys::limits;
+use crate::sys::nio::{Kind, Registered};
+use crate::sys::socket;
+
+/// Connections taken before other tasks get their turn.
+const ACCEPTS: u32 = 16;
+
+/// Pause after the process or the system ran out of descriptors or memory.
+const BACKOFF: Duration = Duration::from_millis(100);
+
+/// Shortest time between two complaints about that.
+const COMPLAINT: Duration = Duration::from_secs(1);
+
+/// Descriptors that clients cannot use up: connections to servers and the engine's own need some.
+const RESERVE: u64 = 64;
+
+/// The task of one listener. It is never cancelled: that could lose a connection.
+pub(crate) async fn accept(core: Rc<Core>, id: ListenerId, listener: Rc<Registered>) {
+    let files = limits::open_files().map_or(u64::MAX, |limit| limit.soft);
+    let usable = files.saturating_sub(RESERVE.min(files / 4));
+    let mut complained = None;
+    let mut taken = 0;
+    loop {
+        let next = poll_fn(|cx| match listener.expired() {
+            true => Poll::Ready(None),
+            false => socket::poll_accept(&listener, cx).map(Some),
+        });
+        let exhausted = match next.await {
+            None => return,
+            Some(Ok((fd, _))) if fd.as_raw_fd() as u64 >= usable => {
+                Some(format!("open files are near their limit of {files}"))
+            }
+            Some(Ok((fd, peer))) => {
+                core.accepted(id, fd, peer);
+                None
+            }
+            Some(Err(e)) => is_exhaustion(&e).then(|| e.to_string()),
+        };
+        if let Some(why) = exhausted {
+            complain(&core, id, &why, &mut complained);
+            glommio::timer::sleep(BACKOFF).await;
+        }
+        taken += 1;
+        if taken % ACCEPTS == 0 {
+            glommio::executor().yield_now().await;
+        }
+    }
+}
+
+/// Whether trying again at once is of no use. Anything else concerns one connection only.
+fn is_exhaustion(error: &io::Error) -> bool {
+    let resources = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error.raw_os_error().is_some_and(|code| resources.contains(&code))
+}
+
+fn complain(core: &Core, id: ListenerId, why: &str, last: &mut Option<Instant>) {
+    let now = core.clock.now();
+    if last.is_some_and(|last| now - last < COMPLAINT) {
+        return;
+    }
+    *last = Some(now);
+    let io = &mut core.engine().io;
+    let address = io.settings.listeners.get(id.index()).map(|listener| listener.address);
+    io.journal.line(LogLevel::Warn, || match address {
+        Some(address) => format!("{address}: cannot accept connections: {why}"),
+        None => format!("cannot accept connections: {why}"),
+    });
+    core.schedule();
+}
+
+impl Core {
+    fn accepted(self: &Rc<Self>, listener: ListenerId, fd: OwnedFd, peer: Option<SocketAddr>) {
+        let Some(peer) = peer else { return };
+        socket::tune(&fd);
+        let Ok(socket) = self.nio.register(fd, Kind::Connected) else { return };
+        let socket = Rc::new(socket);
+        let admitted = self.contain(|| {
+            let mut engine = self.engine();
+            let engine = &mut *engine;
+            let conn = engine.router.admit()?;
+            engine.io.connections.insert(conn, socket.clone(), Some(peer), true);
+            let input = Input::Accepted { conn, listener, peer };
+            engine.router.handle_input(input, self.clock.now(), &mut engine.io);
+            Some(conn)
+        });
+        if let Some(Some(conn)) = admitted {
+            self.schedule();
+            glommio::spawn_local(Reader { core: self.clone(), conn, socket }).detach();
+        }
+    }
+}

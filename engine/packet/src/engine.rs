@@ -1,0 +1,379 @@
+//! One core's router and sockets, and the turn that joins them.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell, RefMut};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use codec::CommandStatus;
+use router::control::{FromCore, ToCore};
+use router::{ConnId, CoreId, Input, Instant, Router, Settings, Verdict};
+
+use crate::clock::Clock;
+use crate::linger::Linger;
+use crate::mailbox::MailboxReceiver;
+use crate::mesh::Arrival;
+use crate::outbox::Io;
+use crate::reader::Scratch;
+use crate::sys::nio::{Nio, Registered};
+use crate::timer::Timer;
+
+/// Messages of the control thread handled in one turn.
+const MAIL: usize = 64;
+
+/// Batches of other cores handled in one turn.
+const ARRIVALS: usize = 32;
+
+/// Flushes in one turn; another follows only when room made by one led to more to write.
+const FLUSHES: usize = 4;
+
+/// Pause before the control thread is asked again after it had no room.
+const ASK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Failures of the router within [`FAILURES_WITHIN`] after which the core gives up.
+const FAILURES_MAX: u32 = 8;
+
+/// See [`FAILURES_MAX`].
+const FAILURES_WITHIN: Duration = Duration::from_secs(60);
+
+/// One per core. The router with its way to act.
+pub(crate) struct Engine {
+    pub(crate) router: Router,
+    pub(crate) io: Io,
+    pub(crate) pdu_max: usize,
+    writable: Vec<ConnId>,
+}
+
+/// One per core. What its tasks share. No borrow of it is held while a task is spawned, which polls
+/// it at once, nor while one waits.
+pub(crate) struct Core {
+    pub(crate) nio: Rc<Nio>,
+    pub(crate) clock: Clock,
+    engine: RefCell<Engine>,
+    scratch: RefCell<Scratch>,
+    timer: Timer,
+    mailbox: MailboxReceiver,
+    cores: usize,
+    seed: Cell<u64>,
+    /// The task of the turn, and whether it has been woken.
+    turn: RefCell<Option<Waker>>,
+    scheduled: Cell<bool>,
+    listeners: RefCell<Vec<Weak<Registered>>>,
+    stage: Cell<Stage>,
+    failures: Cell<(u32, Instant)>,
+}
+
+/// How far the core is on its way out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Running,
+    /// Told to stop; sessions are being closed.
+    Draining,
+    /// All sessions are closed, and the control thread knows.
+    Drained,
+}
+
+impl Engine {
+    pub(crate) fn new(router: Router, io: Io) -> Self {
+        let pdu_max = io.settings.limits.pdu_max;
+        Self { router, io, pdu_max, writable: Vec::new() }
+    }
+
+    fn input(&mut self, input: Input<'_>, now: Instant) {
+        self.router.handle_input(input, now, &mut self.io);
+    }
+
+    /// Batches from other cores.
+    fn receive(&mut self, now: Instant) {
+        for _ in 0..ARRIVALS {
+            match self.io.mesh.receive() {
+                None => return,
+                Some(Arrival::Frames(from, lane, frames)) => {
+                    self.input(Input::Peer { from, frames: &frames }, now);
+                    self.io.mesh.recycle(from, lane, frames);
+                }
+                Some(Arrival::Restarted(core)) => {
+                    self.input(Input::CoreDown { core }, now);
+                    self.input(Input::CoreUp { core }, now);
+                }
+            }
+        }
+    }
+
+    /// What is due: the router's deadlines and ours.
+    fn expire(&mut self, now: Instant) {
+        if self.router.poll_timeout() <= now {
+            self.router.handle_timeout(now, &mut self.io);
+        }
+        while let Some(&(_, conn)) = self.io.dials.front().filter(|(due, _)| *due <= now) {
+            self.io.dials.pop_front();
+            self.connect_timed_out(conn, now);
+        }
+        while let Some(&(_, conn)) = self.io.stalls.front().filter(|(due, _)| *due <= now) {
+            self.io.stalls.pop_front();
+            self.stall_timed_out(conn, now);
+        }
+        self.io.lingering.expire(now);
+    }
+
+    /// Writes what the turn left: connections, lanes, log lines.
+    fn flush(&mut self, now: Instant) {
+        for conn in std::mem::take(&mut self.io.unverified) {
+            let verdict = Verdict::Refuse(CommandStatus::ESME_RSYSERR);
+            self.input(Input::Verified { conn, verdict }, now);
+        }
+        for _ in 0..FLUSHES {
+            let mut writable = std::mem::take(&mut self.writable);
+            self.io.flush(now, &mut writable);
+            let done = writable.is_empty();
+            for conn in writable.drain(..) {
+                if self.io.connections.get(conn).is_some() {
+                    self.input(Input::Writable { conn }, now);
+                }
+            }
+            self.writable = writable;
+            if done {
+                break;
+            }
+        }
+        self.io.mesh.push();
+        self.io.ask_again();
+        self.io.journal.hand_over(self.io.core, &self.io.control);
+    }
+
+    /// When something is due next.
+    fn next_due(&self, now: Instant) -> Instant {
+        let front = |due: Option<&(Instant, ConnId)>| due.map_or(Instant::NEVER, |(due, _)| *due);
+        let asks = !self.io.uncompiled.is_empty() || !self.io.journal.is_empty();
+        let asking = if asks { now + ASK_AGAIN } else { Instant::NEVER };
+        self.router
+            .poll_timeout()
+            .min(front(self.io.dials.front()))
+            .min(front(self.io.stalls.front()))
+            .min(self.io.lingering.next())
+            .min(asking)
+    }
+
+    fn has_more(&self) -> bool {
+        self.io.is_dirty() || !self.io.mesh.is_empty() || !self.io.unverified.is_empty()
+    }
+}
+
+/// What a core is made of.
+pub(crate) struct Parts {
+    pub(crate) io: Io,
+    pub(crate) nio: Rc<Nio>,
+    pub(crate) timer: Timer,
+    pub(crate) clock: Clock,
+    pub(crate) mailbox: MailboxReceiver,
+    pub(crate) cores: usize,
+    pub(crate) seed: u64,
+}
+
+impl Core {
+    pub(crate) fn new(parts: Parts) -> Rc<Self> {
+        let Parts { io, nio, timer, clock, mailbox, cores, seed } = parts;
+        let settings = io.settings.clone();
+        let scratch = Scratch::new(settings.limits.pdu_max);
+        let router = Router::new(io.core, cores, settings, seed, clock.now());
+        Rc::new(Self {
+            timer,
+            nio,
+            clock,
+            engine: RefCell::new(Engine::new(router, io)),
+            scratch: RefCell::new(scratch),
+            mailbox,
+            cores,
+            seed: Cell::new(seed),
+            turn: RefCell::default(),
+            scheduled: Cell::new(false),
+            listeners: RefCell::default(),
+            stage: Cell::new(Stage::Running),
+            failures: Cell::new((0, Instant::ZERO)),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn engine(&self) -> RefMut<'_, Engine> {
+        self.engine.borrow_mut()
+    }
+
+    #[inline]
+    pub(crate) fn scratch(&self) -> RefMut<'_, Scratch> {
+        self.scratch.borrow_mut()
+    }
+
+    /// Has a turn run after the tasks that are ready now.
+    #[inline]
+    pub(crate) fn schedule(&self) {
+        if !self.scheduled.replace(true)
+            && let Some(turn) = &*self.turn.borrow()
+        {
+            turn.wake_by_ref();
+        }
+    }
+
+    /// Keeps a listener in mind, to be closed when the core stops.
+    pub(crate) fn add_listener(&self, listener: &Rc<Registered>) {
+        self.listeners.borrow_mut().push(Rc::downgrade(listener));
+    }
+
+    /// Tells the router of the other cores and opens its server slots.
+    pub(crate) fn start(&self) {
+        self.contain(|| self.start_router());
+        self.schedule();
+    }
+
+    fn start_router(&self) {
+        let engine = &mut *self.engine();
+        let now = self.clock.now();
+        let me = engine.io.core;
+        for core in (0..self.cores).map(|core| CoreId(core as u8)).filter(|core| *core != me) {
+            engine.input(Input::CoreUp { core }, now);
+        }
+        engine.router.start(now, &mut engine.io);
+        if self.stage.get() != Stage::Running {
+            engine.input(Input::Shutdown, now);
+        }
+    }
+
+    /// One turn: what others told, what is due, then everything is written once. Ends when the core
+    /// is drained and nobody is left who could tell it anything.
+    pub(crate) fn poll_turn(self: &Rc<Self>, cx: &Context<'_>) -> Poll<()> {
+        self.scheduled.set(false);
+        self.turn.borrow_mut().get_or_insert_with(|| cx.waker().clone());
+        self.timer.poll(cx);
+        let more = self.contain(|| self.turn()).unwrap_or(true);
+        self.contain(|| self.spawn_tasks());
+        if more {
+            self.schedule();
+            return Poll::Pending;
+        }
+        self.mailbox.arm(cx.waker());
+        let mut engine = self.engine();
+        engine.io.mesh.arm(cx.waker());
+        if !self.mailbox.is_empty() || !engine.io.mesh.is_empty() {
+            drop(engine);
+            self.schedule();
+            return Poll::Pending;
+        }
+        let over = self.stage.get() == Stage::Drained
+            && self.mailbox.is_orphaned()
+            && engine.io.lingering.is_empty();
+        if over { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Returns whether there is more to do at once.
+    fn turn(&self) -> bool {
+        let engine = &mut *self.engine();
+        let now = self.clock.now();
+        for _ in 0..MAIL {
+            match self.mailbox.take() {
+                Some(message) => self.told(engine, message, now),
+                None => break,
+            }
+        }
+        engine.receive(now);
+        engine.expire(now);
+        engine.flush(now);
+        if self.stage.get() == Stage::Draining
+            && engine.router.drained()
+            && (engine.io.control)(FromCore::Drained(engine.io.core))
+        {
+            self.stage.set(Stage::Drained);
+        }
+        let due = engine.next_due(now);
+        self.timer.arm(now, due);
+        engine.has_more() || !self.mailbox.is_empty() || due <= now
+    }
+
+    fn told(&self, engine: &mut Engine, message: ToCore, now: Instant) {
+        match message {
+            ToCore::Verified { conn, verdict } => {
+                engine.input(Input::Verified { conn, verdict }, now);
+            }
+            ToCore::Compiled { token, pattern } => {
+                engine.input(Input::Compiled { token, pattern }, now);
+            }
+            ToCore::Report { token } => {
+                let report = Box::new(engine.router.report(now));
+                // Whoever asked asks again when no answer comes.
+                (engine.io.control)(FromCore::Report { token, report });
+            }
+            ToCore::CoreDown(core) => engine.input(Input::CoreDown { core }, now),
+            ToCore::CoreUp(core) => engine.input(Input::CoreUp { core }, now),
+            ToCore::Shutdown if self.stage.get() == Stage::Running => {
+                self.stage.set(Stage::Draining);
+                self.listeners.borrow().iter().filter_map(Weak::upgrade).for_each(|it| it.expire());
+                engine.input(Input::Shutdown, now);
+            }
+            ToCore::Shutdown => {}
+        }
+    }
+
+    /// Spawns the tasks that the turn asked for. No borrow is held meanwhile: a spawned task is
+    /// polled at once.
+    fn spawn_tasks(self: &Rc<Self>) {
+        let now = self.clock.now();
+        loop {
+            let wanted = self.engine().io.wanted.pop();
+            let Some((conn, server)) = wanted else { break };
+            self.dial(conn, server);
+            self.schedule();
+        }
+        loop {
+            let mut engine = self.engine();
+            let Some(departure) = engine.io.departures.pop() else { break };
+            engine.io.lingering.begin(now, &departure.socket);
+            drop(engine);
+            glommio::spawn_local(Linger::new(self.clone(), departure)).detach();
+        }
+    }
+
+    /// Runs what may call the router. `None` after a failure: then the engine has been made anew.
+    #[inline]
+    pub(crate) fn contain<T>(&self, work: impl FnOnce() -> T) -> Option<T> {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(done) => Some(done),
+            Err(payload) => {
+                self.restart(payload);
+                None
+            }
+        }
+    }
+
+    /// The router failed. Its sessions end, the others are told, and a fresh one takes over on the
+    /// same executor. Failing again and again ends the core.
+    #[cold]
+    fn restart(&self, payload: Box<dyn Any + Send>) {
+        let now = self.clock.now();
+        let (count, since) = self.failures.get();
+        let (count, since) = if now - since < FAILURES_WITHIN { (count, since) } else { (0, now) };
+        if count >= FAILURES_MAX {
+            resume_unwind(payload);
+        }
+        self.failures.set((count + 1, since));
+        // Generations and sequence numbers of the new router must not meet those of the old one.
+        self.seed.set(self.seed.get().wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1));
+        {
+            let engine = &mut *self.engine();
+            let core = engine.io.core;
+            engine.io.reset();
+            engine.writable.clear();
+            let settings: Arc<Settings> = engine.io.settings.clone();
+            engine.router = Router::new(core, self.cores, settings, self.seed.get(), now);
+            (engine.io.control)(FromCore::Down(core, words(&*payload)));
+        }
+        self.nio.shut_down_connections();
+        self.contain(|| self.start_router());
+        self.schedule();
+    }
+}
+
+fn words(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "panic".into())
+}

@@ -1,0 +1,124 @@
+//! Starting a core.
+
+use std::future::poll_fn;
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
+use router::control::FromCore;
+use router::{CoreId, ListenerId, Settings};
+
+use crate::accept::accept;
+use crate::clock::Clock;
+use crate::engine::{Core, Parts};
+use crate::mailbox::MailboxReceiver;
+use crate::mesh::MeshEndpoints;
+use crate::outbox::{Io, ToControl};
+use crate::sys::nio::{Kind, Nio, Registered};
+use crate::timer::Timer;
+
+/// Memory that the executor registers for file transfers, which a core does not do.
+const IO_MEMORY: usize = 64 * 1024;
+
+/// Entries of each ring. More made no difference and costs locked memory.
+const RING_DEPTH: usize = 128;
+
+/// How often a busy core looks at what other threads woke.
+const PREEMPT: Duration = Duration::from_millis(5);
+
+/// Longest that an idle core may spin before it sleeps.
+const SPIN_MAX: Duration = Duration::from_micros(50);
+
+/// What a core is started with.
+pub struct CoreSpec {
+    /// Which core.
+    pub core: CoreId,
+    /// How many there are.
+    pub cores: usize,
+    /// The CPU that it is pinned to; `None` when there are fewer CPUs than cores.
+    pub cpu: Option<usize>,
+    /// What the operator configured.
+    pub settings: Arc<Settings>,
+    /// Randomness of its router.
+    pub seed: u64,
+    /// How long it spins before it sleeps; at most 50 us, and not at all without a CPU of its own.
+    pub spin: Duration,
+    /// The clock of the process.
+    pub clock: Clock,
+    /// Its sockets of the listeners.
+    pub listeners: Vec<(ListenerId, TcpListener)>,
+    /// Its ends of the mesh.
+    pub mesh: MeshEndpoints,
+    /// Its end of its mailbox.
+    pub mailbox: MailboxReceiver,
+    /// The way to the control thread.
+    pub out: ToControl,
+}
+
+/// Starts a core on a thread of its own. [`FromCore::Ready`] tells that it accepts connections,
+/// [`FromCore::Failed`] that it cannot. The thread ends once the core is drained and its mailbox has
+/// no sender left.
+pub fn spawn(spec: CoreSpec) -> io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name(format!("core-{}", spec.core.0)).spawn(move || run(spec))
+}
+
+fn run(spec: CoreSpec) {
+    let core = spec.core;
+    match executor(&spec) {
+        Ok(executor) => executor.run(serve(spec)),
+        Err(e) => {
+            let _ = (spec.out)(FromCore::Failed(core, format!("no executor: {e}")));
+        }
+    }
+}
+
+fn executor(spec: &CoreSpec) -> Result<LocalExecutor, glommio::GlommioError<()>> {
+    LocalExecutorBuilder::new(spec.cpu.map_or(Placement::Unbound, Placement::Fixed))
+        .name(&format!("core-{}", spec.core.0))
+        .io_memory(IO_MEMORY)
+        .ring_depth(RING_DEPTH)
+        .preempt_timer(PREEMPT)
+        .spin_before_park(spec.spin.min(SPIN_MAX))
+        .make()
+}
+
+async fn serve(spec: CoreSpec) {
+    let CoreSpec { core: id, cores, settings, seed, clock, listeners, mesh, mailbox, out, .. } =
+        spec;
+    let ready = ready(listeners);
+    let (nio, timer, listeners) = match ready {
+        Ok(ready) => ready,
+        Err(e) => {
+            let _ = out(FromCore::Failed(id, e.to_string()));
+            return;
+        }
+    };
+    glommio::spawn_local(nio.clone().drive()).detach();
+    let io = Io::new(id, settings, mesh, out);
+    let core = Core::new(Parts { io, nio, timer, clock, mailbox, cores, seed });
+    core.start();
+    for (id, listener) in listeners {
+        core.add_listener(&listener);
+        glommio::spawn_local(accept(core.clone(), id, listener)).detach();
+    }
+    let _ = (core.engine().io.control)(FromCore::Ready(id));
+    poll_fn(|cx| core.poll_turn(cx)).await;
+}
+
+type Listeners = Vec<(ListenerId, Rc<Registered>)>;
+
+/// Everything of a core that can fail.
+fn ready(sockets: Vec<(ListenerId, TcpListener)>) -> io::Result<(Rc<Nio>, Timer, Listeners)> {
+    let nio = Nio::new()?;
+    let timer = Timer::new(&nio)?;
+    let mut listeners = Vec::with_capacity(sockets.len());
+    for (id, socket) in sockets {
+        socket.set_nonblocking(true)?;
+        listeners.push((id, Rc::new(nio.register(socket.into(), Kind::Service)?)));
+    }
+    Ok((nio, timer, listeners))
+}

@@ -1,0 +1,327 @@
+//! Readiness of sockets by epoll, inside the executor.
+//!
+//! The executor's own streams arm one poll request per read, and its rings are created without
+//! cooperative task running, so each readiness interrupts the core from another CPU. One
+//! edge-triggered epoll descriptor per core, itself waited on through the executor, halves the cost
+//! of a PDU.
+
+use std::cell::RefCell;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use futures_io::AsyncRead;
+
+/// Events taken by one `epoll_wait`.
+const EVENTS: usize = 256;
+
+/// How often epoll is asked again, with a yield between, before the core may sleep. A turn through
+/// the executor's reactor costs some 9 us, asking again well under one.
+const HOT_POLLS: u32 = 8;
+
+/// Pause between polls while no descriptor is left to wait on epoll properly.
+const STARVED_POLL: Duration = Duration::from_millis(1);
+
+/// One per core. Knows the readiness of every registered descriptor.
+pub(crate) struct Nio {
+    epoll: OwnedFd,
+    entries: RefCell<Vec<Entry>>,
+    free: RefCell<Vec<u32>>,
+}
+
+/// One registered descriptor. A single task waits for all that happens to it.
+#[derive(Default)]
+struct Entry {
+    task: Option<Waker>,
+    fd: RawFd,
+    connection: bool,
+    readable: bool,
+    writable: bool,
+    /// The peer sent its last byte or the socket failed. Stays set: with the last data and the end
+    /// in one event, a short read must not be taken for "nothing left".
+    hung_up: bool,
+    wants_write: bool,
+    expired: bool,
+}
+
+/// What a descriptor is when it is registered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A connection that stands.
+    Connected,
+    /// A connection being made: readable and writable only once epoll says so.
+    Connecting,
+    /// A listener or a timer.
+    Service,
+}
+
+/// A registered descriptor; leaving scope unregisters and closes it.
+pub(crate) struct Registered {
+    fd: OwnedFd,
+    key: u32,
+    nio: Rc<Nio>,
+}
+
+impl Nio {
+    /// An idle driver; [`Nio::drive`] must run as a task for anything to happen.
+    pub(crate) fn new() -> io::Result<Rc<Self>> {
+        // SAFETY: no pointers; the result is checked before it is owned.
+        let fd = unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: `fd` was just created and nobody else owns it.
+        let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
+        Ok(Rc::new(Self { epoll, entries: RefCell::default(), free: RefCell::default() }))
+    }
+
+    /// Waits for readiness and wakes tasks, for the life of the executor.
+    pub(crate) async fn drive(self: Rc<Self>) {
+        let mut events = [MaybeUninit::<libc::epoll_event>::uninit(); EVENTS];
+        let mut hot = 0;
+        loop {
+            if hot == 0 {
+                if wait_readable(self.epoll.as_raw_fd()).await.is_err() {
+                    glommio::timer::sleep(STARVED_POLL).await;
+                }
+                hot = HOT_POLLS + 1;
+            } else {
+                glommio::executor().yield_now().await;
+            }
+            hot = if self.dispatch(&mut events) { hot - 1 } else { 0 };
+        }
+    }
+
+    /// Takes what is ready now and wakes its tasks. No task runs meanwhile, so no entry is reused
+    /// within a batch of events.
+    fn dispatch(&self, events: &mut [MaybeUninit<libc::epoll_event>; EVENTS]) -> bool {
+        // SAFETY: the kernel writes at most EVENTS events to the array and returns how many.
+        let n = unsafe {
+            let first = events.as_mut_ptr().cast();
+            libc::epoll_wait(self.epoll.as_raw_fd(), first, EVENTS as libc::c_int, 0)
+        };
+        let n = usize::try_from(n).unwrap_or(0);
+        let mut entries = self.entries.borrow_mut();
+        for event in &events[..n] {
+            // SAFETY: the first `n` elements were written by epoll_wait.
+            let event = unsafe { event.assume_init() };
+            if let Some(entry) = entries.get_mut(event.u64 as usize) {
+                entry.happened(event.events as libc::c_int);
+            }
+        }
+        n > 0
+    }
+
+    /// Registers a non-blocking descriptor.
+    pub(crate) fn register(self: &Rc<Self>, fd: OwnedFd, kind: Kind) -> io::Result<Registered> {
+        let mut entries = self.entries.borrow_mut();
+        let key = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            entries.push(Entry::default());
+            entries.len() as u32 - 1
+        });
+        let ready = kind != Kind::Connecting;
+        entries[key as usize] = Entry {
+            fd: fd.as_raw_fd(),
+            connection: kind != Kind::Service,
+            readable: ready,
+            writable: ready,
+            ..Entry::default()
+        };
+        let interest = match kind {
+            Kind::Service => libc::EPOLLIN | libc::EPOLLET,
+            _ => libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP | libc::EPOLLET,
+        };
+        let mut event = libc::epoll_event { events: interest as u32, u64: u64::from(key) };
+        // SAFETY: both descriptors are open and `event` lives for the call.
+        let done = unsafe {
+            let epoll = self.epoll.as_raw_fd();
+            libc::epoll_ctl(epoll, libc::EPOLL_CTL_ADD, fd.as_raw_fd(), &mut event)
+        };
+        if done < 0 {
+            let error = io::Error::last_os_error();
+            entries[key as usize] = Entry::default();
+            self.free.borrow_mut().push(key);
+            return Err(error);
+        }
+        Ok(Registered { fd, key, nio: self.clone() })
+    }
+
+    /// Shuts down every connection, whoever holds it: what is left when an engine has failed.
+    pub(crate) fn shut_down_connections(&self) {
+        for entry in self.entries.borrow_mut().iter_mut().filter(|entry| entry.connection) {
+            // SAFETY: a registered entry's descriptor is open until its `Registered` is dropped,
+            // which clears the entry.
+            unsafe { libc::shutdown(entry.fd, libc::SHUT_RDWR) };
+            entry.readable = true;
+            entry.hung_up = true;
+            entry.expired = true;
+            entry.wake();
+        }
+    }
+}
+
+impl Entry {
+    fn happened(&mut self, events: libc::c_int) {
+        let failed = events & (libc::EPOLLERR | libc::EPOLLHUP) != 0;
+        let mut wake = false;
+        if failed || events & (libc::EPOLLIN | libc::EPOLLRDHUP) != 0 {
+            self.readable = true;
+            self.hung_up |= failed || events & libc::EPOLLRDHUP != 0;
+            wake = true;
+        }
+        if failed || events & libc::EPOLLOUT != 0 {
+            self.writable = true;
+            wake |= self.wants_write;
+            self.wants_write = false;
+        }
+        if wake {
+            self.wake();
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.wake();
+        }
+    }
+
+    fn park(&mut self, task: &Waker) {
+        match &self.task {
+            Some(parked) if parked.will_wake(task) => {}
+            _ => self.task = Some(task.clone()),
+        }
+    }
+}
+
+impl Registered {
+    /// The descriptor, for calls that do not close it.
+    pub(crate) fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// The descriptor, for safe wrappers.
+    pub(crate) fn owned(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// Runs `read` while the descriptor may have something; parks the task once it has not.
+    /// `read` returns a count; a count below `full` means that the descriptor is drained.
+    #[inline]
+    pub(crate) fn poll_read_with(
+        &self,
+        cx: &Context<'_>,
+        full: usize,
+        mut read: impl FnMut(RawFd) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let mut entries = self.nio.entries.borrow_mut();
+        let entry = &mut entries[self.key as usize];
+        while entry.readable {
+            match read(self.fd.as_raw_fd()) {
+                Ok(n) => {
+                    if n > 0 && n < full && !entry.hung_up {
+                        entry.readable = false;
+                    }
+                    return Poll::Ready(Ok(n));
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => entry.readable = false,
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+        }
+        entry.park(cx.waker());
+        Poll::Pending
+    }
+
+    /// Parks the task until anything happens to the descriptor, or [`Registered::wake`].
+    pub(crate) fn park(&self, cx: &Context<'_>) {
+        self.nio.entries.borrow_mut()[self.key as usize].park(cx.waker());
+    }
+
+    /// Wakes the task that waits.
+    pub(crate) fn wake(&self) {
+        self.nio.entries.borrow_mut()[self.key as usize].wake();
+    }
+
+    /// Whether a write is worth trying.
+    pub(crate) fn writable(&self) -> bool {
+        self.nio.entries.borrow()[self.key as usize].writable
+    }
+
+    /// A write found the socket full: the task is woken when it has room again.
+    pub(crate) fn write_blocked(&self) {
+        let mut entries = self.nio.entries.borrow_mut();
+        let entry = &mut entries[self.key as usize];
+        entry.writable = false;
+        entry.wants_write = true;
+    }
+
+    /// Has the waiting task woken by writability, as for a connection being made.
+    pub(crate) fn want_write(&self) {
+        self.nio.entries.borrow_mut()[self.key as usize].wants_write = true;
+    }
+
+    /// Whether the peer has sent its last byte or the socket has failed.
+    pub(crate) fn hung_up(&self) -> bool {
+        self.nio.entries.borrow()[self.key as usize].hung_up
+    }
+
+    /// Writing failed: what the peer sent before is still to be read, then the end.
+    pub(crate) fn read_to_end(&self) {
+        let mut entries = self.nio.entries.borrow_mut();
+        let entry = &mut entries[self.key as usize];
+        entry.readable = true;
+        entry.hung_up = true;
+        entry.wake();
+    }
+
+    /// Tells the waiting task that its time is up.
+    pub(crate) fn expire(&self) {
+        let mut entries = self.nio.entries.borrow_mut();
+        let entry = &mut entries[self.key as usize];
+        entry.expired = true;
+        entry.wake();
+    }
+
+    /// Whether [`Registered::expire`] was called.
+    pub(crate) fn expired(&self) -> bool {
+        self.nio.entries.borrow()[self.key as usize].expired
+    }
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        // SAFETY: both descriptors are open. Removed by hand because a copy of the descriptor in
+        // another process or request would keep the registration alive.
+        unsafe {
+            let epoll = self.nio.epoll.as_raw_fd();
+            libc::epoll_ctl(epoll, libc::EPOLL_CTL_DEL, self.fd(), std::ptr::null_mut());
+        }
+        let entry = std::mem::take(&mut self.nio.entries.borrow_mut()[self.key as usize]);
+        self.nio.free.borrow_mut().push(self.key);
+        drop(entry);
+    }
+}
+
+/// Waits until any pollable descriptor is readable, by the executor's public interface only: a
+/// stream arms its poll request when it is built, and once that fires, receiving from something
+/// that is no socket fails with ENOTSOCK.
+async fn wait_readable(fd: RawFd) -> io::Result<()> {
+    // SAFETY: no pointers; the result is checked before it is owned.
+    let copy = unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, 0) };
+    if copy < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: `copy` was just created and the stream is its only owner.
+    let mut stream = unsafe { glommio::net::TcpStream::from_raw_fd(copy) };
+    let mut byte = [0u8; 1];
+    let outcome =
+        std::future::poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, &mut byte)).await;
+    match outcome {
+        Err(e) if e.raw_os_error() != Some(libc::ENOTSOCK) => Err(e),
+        _ => Ok(()),
+    }
+}

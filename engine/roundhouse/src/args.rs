@@ -1,0 +1,122 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::cpus::CpuList;
+
+/// The control socket of a configuration that names none.
+pub(crate) const DEFAULT_SOCKET: &str = "/run/roundhouse/control.sock";
+
+/// Load balancer and router for SMPP: one packet engine per core, nothing shared.
+#[derive(Debug, Parser)]
+#[command(name = "roundhouse", version, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the packet engines in the foreground.
+    ///
+    /// Prints "roundhouse ready: ..." on stderr when every core accepts connections. SIGTERM or
+    /// SIGINT unbinds all sessions in order; a second one ends the process at once.
+    Run(RunArgs),
+    /// Check a configuration file.
+    ///
+    /// Names file, line and key of everything that is wrong with it, on stderr. Exit code: 0 when
+    /// it is valid, 1 when it is not.
+    Check {
+        /// The configuration file.
+        file: PathBuf,
+    },
+    /// Print a commented example of a configuration, or the reference of its keys.
+    Config {
+        /// What to print.
+        text: ConfigText,
+    },
+    /// Show the state of a running process.
+    ///
+    /// Sessions, binds, rates and response times by core, server, pool and account.
+    Status(StatusArgs),
+    /// Stop a running process in order, and wait until it has gone.
+    Stop(StopArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    /// The configuration file.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Packet cores [default: what the file says, else one per CPU].
+    #[arg(long, value_name = "N")]
+    pub(crate) cores: Option<usize>,
+    /// CPUs to pin the packet cores to, such as 0,2-5 [default: what the file says, else any].
+    #[arg(long, value_name = "LIST")]
+    pub(crate) cpu_list: Option<CpuList>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ConfigText {
+    /// A complete commented example.
+    Example,
+    /// Every key with its meaning and default.
+    Reference,
+}
+
+/// How to find the control socket of a running process.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+pub(crate) struct Target {
+    /// The configuration file that it runs with, which names its control socket.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Its control socket [default: /run/roundhouse/control.sock].
+    #[arg(long, short, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Print the process's own reply: one line of JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Refresh every second, with rates and response times of that second.
+    #[arg(long, short)]
+    pub(crate) watch: bool,
+    /// With --watch, end after this many refreshes.
+    #[arg(long, value_name = "N", requires = "watch")]
+    pub(crate) count: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StopArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Seconds to wait until the process has gone.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) wait: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_default_socket_is_the_one_that_the_configuration_has() {
+        assert!(config::reference().contains(DEFAULT_SOCKET));
+        let mut command = Args::command();
+        let status = command.find_subcommand_mut("status").expect("a subcommand");
+        assert!(status.render_long_help().to_string().contains(DEFAULT_SOCKET));
+    }
+}

@@ -1,0 +1,57 @@
+//! Reading the configuration, and saying whether it is sound.
+
+use std::path::{Path, PathBuf};
+
+use config::Loaded;
+use router::Settings;
+
+use crate::args::{DEFAULT_SOCKET, Target};
+use crate::failure::Failure;
+use crate::print;
+
+/// `roundhouse check FILE`.
+pub(crate) fn check(file: &Path) -> Result<(), Failure> {
+    let loaded = load(file).map_err(|failure| match failure {
+        Failure::Config(problems) => Failure::Checked(problems),
+        other => other,
+    })?;
+    print(&format!("{} is valid: {}\n", file.display(), summary(&loaded.settings)))
+}
+
+/// Reads a configuration file. What is doubtful in it goes to stderr.
+pub(crate) fn load(file: &Path) -> Result<Loaded, Failure> {
+    let name = file.display().to_string();
+    let unread = |error| Failure::Usage(format!("cannot read {name}: {error}"));
+    let bytes = std::fs::read(file).map_err(unread)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        Failure::Usage(format!("cannot read {name}: octet {at} is no UTF-8 text"))
+    })?;
+    let loaded = config::load(&name, &text).map_err(Failure::Config)?;
+    loaded.warnings.iter().for_each(|warning| eprintln!("{warning} (warning)"));
+    Ok(loaded)
+}
+
+/// The control socket that the command line means.
+pub(crate) fn control_socket(target: &Target) -> Result<PathBuf, Failure> {
+    match (&target.socket, &target.config) {
+        (Some(socket), _) => Ok(socket.clone()),
+        (None, Some(file)) => Ok(load(file)?.engine.control_socket),
+        (None, None) => Ok(DEFAULT_SOCKET.into()),
+    }
+}
+
+fn summary(settings: &Settings) -> String {
+    let counts = [
+        (settings.vservers.len(), "vserver"),
+        (settings.listeners.len(), "listener"),
+        (settings.groups.len(), "group"),
+        (settings.servers.len(), "server"),
+        (settings.accounts.len(), "account"),
+    ];
+    let words = counts.map(|(count, noun)| match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    });
+    words.join(", ")
+}
