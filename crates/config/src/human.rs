@@ -55,7 +55,10 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 
 fn format(amount: u64, units: &[(&str, u64)]) -> String {
     let fits = |(_, scale): &&(&str, u64)| amount.is_multiple_of(*scale);
-    units.iter().find(fits).map_or_else(|| amount.to_string(), |(u, s)| format!("{}{u}", amount / s))
+    units
+        .iter()
+        .find(fits)
+        .map_or_else(|| amount.to_string(), |(u, s)| format!("{}{u}", amount / s))
 }
 
 #[cfg(test)]
@@ -70,7 +73,9 @@ mod tests {
         }
         assert_eq!(format_duration(Duration::from_secs(7200)), "2h");
         assert_eq!(parse_duration("5 s"), Some(Duration::from_secs(5)));
-        for text in ["", "s", "5", "5S", "-1s", "1.5s", "1m30s", "99999999999999999999d", "1e3s", "5é"] {
+        for text in
+            ["", "s", "5", "5S", "-1s", "1.5s", "1m30s", "99999999999999999999d", "1e3s", "5é"]
+        {
             assert_eq!(parse_duration(text), None, "{text}");
         }
     }

@@ -3,6 +3,8 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use router::pools::RANGE_MAX;
+
 use crate::human;
 use crate::value::Value;
 
@@ -248,7 +250,7 @@ impl Kind {
                 "the name of an error status, such as \"ESME_RSYSERR\", or a number from 1 to 0xFFFFFFFF"
                     .into()
             }
-            Self::Pattern => "a regular expression of at most 40 characters, or \"\"".into(),
+            Self::Pattern => format!("a regular expression of at most {RANGE_MAX} characters"),
         }
     }
 

@@ -54,26 +54,28 @@ const DUPLICATE_KEY: &str = "duplicate key";
 
 fn report_syntax(text: &str, error: &toml::de::Error, problems: &mut Problems<'_>) {
     let span = error.span().unwrap_or(0..0);
-    let mut path = section_before(text, span.start);
-    if error.message() == DUPLICATE_KEY {
-        let key = text.get(span.clone()).unwrap_or("");
-        let key = key_part(key.trim_matches(['"', '\'']));
-        let dot = if path.is_empty() { "" } else { "." };
-        path = format!("{path}{dot}{key}");
-        return problems.error(span.start, path, "is there twice");
+    let before = text.get(..span.start).unwrap_or("");
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let line = text[line_start..].lines().next().unwrap_or("");
+    let above = || text[..line_start].lines().rev().find_map(header).unwrap_or("");
+    if error.message() != DUPLICATE_KEY {
+        let message = error.message().lines().collect::<Vec<_>>().join(", ");
+        return problems.error(span.start, above(), message);
     }
-    let message = error.message().lines().collect::<Vec<_>>().join(", ");
-    problems.error(span.start, path, message);
+    let path = match (header(line), text.get(span.clone()).unwrap_or("")) {
+        (Some(section), _) => section.to_owned(),
+        (None, key) => {
+            let (section, key) = (above(), key_part(key.trim_matches(['"', '\''])));
+            if section.is_empty() { key } else { format!("{section}.{key}") }
+        }
+    };
+    problems.error(span.start, path, "is there twice");
 }
 
-/// The last header above octet `at`, as written; a guess good enough for a syntax error.
-fn section_before(text: &str, at: usize) -> String {
-    let end = text.get(..at).and_then(|before| before.rfind('\n')).unwrap_or(0);
-    let header = |line: &'_ str| {
-        let inner = line.trim().trim_start_matches('[').trim_end_matches(']').trim();
-        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        let is_header = line.starts_with('[') && !inner.is_empty() && inner.bytes().all(legal);
-        (is_header && inner.len() <= 60).then(|| inner.to_owned())
-    };
-    text[..end].lines().rev().find_map(header).unwrap_or_default()
+/// The path in a header, when `line` looks like one; good enough to say where a syntax error is.
+fn header(line: &str) -> Option<&str> {
+    let inner = line.trim().trim_start_matches('[').trim_end_matches(']').trim();
+    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let is_header = line.starts_with('[') && !inner.is_empty() && inner.bytes().all(legal);
+    (is_header && inner.len() <= 60).then_some(inner)
 }

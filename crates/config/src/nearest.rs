@@ -7,9 +7,8 @@ pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
         return None;
     }
     let plain = word.to_ascii_lowercase().replace('_', "-");
-    let distance = |k: &str| {
-        strsim::osa_distance(&plain, &k.to_ascii_lowercase().replace('_', "-"))
-    };
+    let distance =
+        |k: &str| strsim::osa_distance(&plain, &k.to_ascii_lowercase().replace('_', "-"));
     let best = known.iter().copied().min_by_key(|k| distance(k))?;
     (distance(best) <= 1 + best.len() / 4).then_some(best)
 }

@@ -119,7 +119,9 @@ fn build_children(
         }
         (Shape::List { .. }, None) => {}
         (Shape::List { max, .. } | Shape::InlineList { max }, Some((DeValue::Array(list), at))) => {
-            if list.len() > max || list.is_empty() && matches!(section.shape, Shape::List { min: 1.., .. }) {
+            if list.len() > max
+                || list.is_empty() && matches!(section.shape, Shape::List { min: 1.., .. })
+            {
                 problems.error(at, path, format!("there are {}; allowed: 1 to {max}", list.len()));
                 return;
             }

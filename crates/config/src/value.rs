@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use codec::CommandStatus;
+use router::pools::RANGE_MAX;
 use router::settings::Network;
 use toml::Spanned;
 use toml::de::{DeInteger, DeValue};
@@ -46,9 +47,11 @@ pub(crate) fn parse(kind: &Kind, value: &Spanned<DeValue<'_>>) -> Result<Value, 
     let refused = |why| Refused { at: value.span().start, why };
     match (kind, value.get_ref()) {
         (Kind::Choices(words), DeValue::Array(list)) => choices(words, list, kind, value),
-        (Kind::Networks, DeValue::Array(list)) => {
-            list.iter().map(|item| network_item(item, kind)).collect::<Result<_, _>>().map(Value::Networks)
-        }
+        (Kind::Networks, DeValue::Array(list)) => list
+            .iter()
+            .map(|item| network_item(item, kind))
+            .collect::<Result<_, _>>()
+            .map(Value::Networks),
         (Kind::Bool, DeValue::Boolean(b)) => Ok(Value::Bool(*b)),
         (Kind::Integer { min, max }, DeValue::Integer(n)) => {
             integer(n, *min, *max, kind).map_err(refused)
@@ -65,7 +68,9 @@ fn string(kind: &Kind, text: &str) -> Checked {
         Kind::Size { min, max } => match human::parse_size(text) {
             Some(size) if (min..=max).contains(&size) => Ok(Value::Integer(size)),
             Some(_) => Err(not_allowed(text, "is out of bounds", kind)),
-            None => Err(not_allowed(text, "is no size with one of the units B, KiB, MiB, GiB", kind)),
+            None => {
+                Err(not_allowed(text, "is no size with one of the units B, KiB, MiB, GiB", kind))
+            }
         },
         Kind::Choice(words) => word(words, text, kind).map(Value::Choice),
         Kind::Name => name(text, kind),
@@ -78,7 +83,7 @@ fn string(kind: &Kind, text: &str) -> Checked {
         Kind::Cpus => cpus(text).ok_or_else(|| not_allowed(text, "is no list of CPUs", kind)),
         Kind::Path => path(text, kind),
         Kind::Status => status_name(text, kind),
-        Kind::Pattern => printable(text, 0, 40, Some(text), kind),
+        Kind::Pattern => printable(text, 0, RANGE_MAX, Some(text), kind),
         Kind::Bool | Kind::Integer { .. } | Kind::Choices(_) | Kind::Networks => {
             Err(not_allowed(text, "is text in quotes", kind))
         }
@@ -88,7 +93,11 @@ fn string(kind: &Kind, text: &str) -> Checked {
 fn integer(number: &DeInteger<'_>, min: u64, max: u64, kind: &Kind) -> Checked {
     match u64::from_str_radix(number.as_str(), number.radix()) {
         Ok(n) if (min..=max).contains(&n) => Ok(Value::Integer(n)),
-        _ => Err(format!("{} is out of bounds; allowed: {}", cut(&number.to_string()), kind.allowed())),
+        _ => Err(format!(
+            "{} is out of bounds; allowed: {}",
+            cut(&number.to_string()),
+            kind.allowed()
+        )),
     }
 }
 
@@ -96,7 +105,9 @@ fn duration(text: &str, min: Duration, max: Duration, off: bool, kind: &Kind) ->
     match human::parse_duration(text) {
         Some(d) if (min..=max).contains(&d) || off && d.is_zero() => Ok(Value::Duration(d)),
         Some(_) => Err(not_allowed(text, "is out of bounds", kind)),
-        None => Err(not_allowed(text, "is no duration with one of the units us, ms, s, m, h, d", kind)),
+        None => {
+            Err(not_allowed(text, "is no duration with one of the units us, ms, s, m, h, d", kind))
+        }
     }
 }
 
@@ -150,7 +161,10 @@ fn printable(text: &str, min: usize, max: usize, shown: Option<&str>, kind: &Kin
     let shown = shown.map_or_else(|| "the value".into(), quoted);
     let length = text.chars().count();
     if !text.bytes().all(|b| (b' '..=b'~').contains(&b)) {
-        Err(format!("{shown} holds a character that is no printable ASCII; allowed: {}", kind.allowed()))
+        Err(format!(
+            "{shown} holds a character that is no printable ASCII; allowed: {}",
+            kind.allowed()
+        ))
     } else if length < min || length > max {
         Err(format!("{shown} {}; allowed: {}", has_characters(text), kind.allowed()))
     } else {
@@ -175,7 +189,11 @@ fn secret_number(text: &str) -> Checked {
     let digits = text.bytes().all(|b| b.is_ascii_hexdigit());
     match u64::from_str_radix(text, 16) {
         Ok(number) if digits && text.len() == 16 => Ok(Value::Integer(number)),
-        _ if digits => Err(format!("the value has {} digits; allowed: {}", text.len(), Kind::SecretNumber.allowed())),
+        _ if digits => Err(format!(
+            "the value has {} digits; allowed: {}",
+            text.len(),
+            Kind::SecretNumber.allowed()
+        )),
         _ => Err(format!(
             "the value holds a character that is no hexadecimal digit; allowed: {}",
             Kind::SecretNumber.allowed()
@@ -197,7 +215,9 @@ fn argon2(text: &str) -> Checked {
     for (name, max) in [("m", 1 << 20), ("t", 64), ("p", 64)] {
         match hash.params.get_decimal(name) {
             Some(cost) if (1..=max).contains(&cost) => {}
-            Some(cost) => return Err(format!("the parameter {name} is {cost}; allowed: 1 to {max}")),
+            Some(cost) => {
+                return Err(format!("the parameter {name} is {cost}; allowed: 1 to {max}"));
+            }
             None => return Err(no_hash(&format!("the parameter {name} is missing"))),
         }
     }
@@ -246,20 +266,23 @@ fn network(text: &str, kind: &Kind) -> Result<Network, String> {
     };
     let first = first_address(address, prefix);
     if first != address {
-        return Err(format!("{} has host bits set; did you mean \"{first}/{prefix}\"?", quoted(text)));
+        return Err(format!(
+            "{} has host bits set; did you mean \"{first}/{prefix}\"?",
+            quoted(text)
+        ));
     }
     Ok(Network { address, prefix })
 }
 
 fn first_address(address: IpAddr, prefix: u8) -> IpAddr {
-    let (prefix, none) = (u32::from(prefix), 0);
+    let prefix = u32::from(prefix);
     match address {
         IpAddr::V4(ip) => {
-            let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(none);
+            let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
             IpAddr::V4((u32::from(ip) & mask).into())
         }
         IpAddr::V6(ip) => {
-            let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(u128::from(none));
+            let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
             IpAddr::V6((u128::from(ip) & mask).into())
         }
     }
@@ -329,7 +352,9 @@ fn has_characters(text: &str) -> String {
 
 fn wrong_type(kind: &Kind, value: &DeValue<'_>) -> String {
     let found = match value {
-        DeValue::Integer(n) if !kind.is_secret() => format!("{} is a whole number", cut(&n.to_string())),
+        DeValue::Integer(n) if !kind.is_secret() => {
+            format!("{} is a whole number", cut(&n.to_string()))
+        }
         DeValue::Float(n) if !kind.is_secret() => {
             format!("{} is a number with a fraction", cut(n.as_str()))
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use codec::{CommandStatus, InterfaceVersion};
 use config::{LogLevel, example, load};
 use router::settings::{
-    AddressRange, BindPlan, BindsWhenDown, Method, Network, OnLoss, Password, PoolMethod, PoolScope,
-    TagStyle,
+    AddressRange, BindPlan, BindsWhenDown, Method, Network, OnLoss, Password, PoolMethod,
+    PoolScope, TagStyle,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -69,7 +69,10 @@ fn the_accounts_of_the_example() {
     assert!(beta.transmitter && beta.receiver && !beta.transceiver);
     assert_eq!(alpha.ranges, [range(1, 1, "^4477"), range(0, 0, "^12345$")]);
     assert_eq!(rest.ranges, [range(0, 0, ".*")]);
-    assert_eq!((alpha.binds_max, alpha.window, alpha.deliver_window, alpha.weight), (0, 100, 50, 1));
+    assert_eq!(
+        (alpha.binds_max, alpha.window, alpha.deliver_window, alpha.weight),
+        (0, 100, 50, 1)
+    );
     assert_eq!(alpha.networks, []);
     let network = |address: &str, prefix| Network { address: address.parse().unwrap(), prefix };
     assert_eq!(beta.networks, [network("127.0.0.0", 8), network("::1", 128)]);
@@ -89,7 +92,10 @@ fn the_servers_of_the_example() {
     assert_eq!((s1.namespace.index(), s2.namespace.index()), (0, 1));
     assert_eq!(s1.address, "127.0.0.1:2776".parse().unwrap());
     assert_eq!(s2.address, "127.0.0.1:2777".parse().unwrap());
-    assert_eq!((&*s1.system_id, &*s1.password, &*s1.system_type), (&b"rh"[..], &b"rh1"[..], &b""[..]));
+    assert_eq!(
+        (&*s1.system_id, &*s1.password, &*s1.system_type),
+        (&b"rh"[..], &b"rh1"[..], &b""[..])
+    );
     assert_eq!(s1.version, InterfaceVersion::V3_4);
     assert_eq!(s1.range, range(0, 0, ""));
     assert_eq!(s1.bind, BindPlan::Transceiver);
@@ -173,7 +179,10 @@ fn given_values_arrive() {
     assert_eq!(vserver.pool_scope, PoolScope::Account);
     assert_eq!(vserver.pool_method, PoolMethod::LeastOutstanding);
     assert_eq!((vserver.tag.style, vserver.tag.secret), (TagStyle::Digits, 255));
-    assert_eq!((vserver.on_loss, vserver.binds_when_down), (OnLoss::Resubmit, BindsWhenDown::Unbind));
+    assert_eq!(
+        (vserver.on_loss, vserver.binds_when_down),
+        (OnLoss::Resubmit, BindsWhenDown::Unbind)
+    );
     assert_eq!(vserver.timers.enquire_link, Duration::ZERO);
     assert_eq!(vserver.statuses.timeout, CommandStatus::ESME_RMSGQFUL);
     assert_eq!(vserver.statuses.lost, CommandStatus(0x400));

@@ -5,12 +5,48 @@ use proptest::prelude::*;
 
 /// Scraps that make a mutated file interesting.
 const SCRAPS: &[&str] = &[
-    "[[vserver]]\n", "[vserver]\n", "[[vserver.group.server]]\n", "[limits]\n", "[engine]\n", "\"", "'''",
-    "\"\"\"", "{", "}", "[", "]", "=", ".", ",", "#", "\n", "\r\n", "\\u0000", "-1", "0x7FFFFFFFFFFFFFFFFF",
-    "1e999", "nan", "18446744073709551616", "true", "2024-01-01T00:00:00Z", "é", "\u{0}", "\u{FEFF}",
-    "vserver.x.y = 1\n", "ranges = [[]]\n", "range = {}\n", "uid = \"é\"\n", "address = \"[::]:\"\n",
-    "networks = [\"::/0\", \"0.0.0.0/0\", \"1/1/1\"]\n", "cpu_list = \"0-1023,,\"\n", "hold = \"é\"\n",
-    "99999999999999999999d", "18446744073709551615GiB", "(((((((((", "\\p{L}{1000}", "[limits]\n[limits]\n",
+    "[[vserver]]\n",
+    "[vserver]\n",
+    "[[vserver.group.server]]\n",
+    "[limits]\n",
+    "[engine]\n",
+    "\"",
+    "'''",
+    "\"\"\"",
+    "{",
+    "}",
+    "[",
+    "]",
+    "=",
+    ".",
+    ",",
+    "#",
+    "\n",
+    "\r\n",
+    "\\u0000",
+    "-1",
+    "0x7FFFFFFFFFFFFFFFFF",
+    "1e999",
+    "nan",
+    "18446744073709551616",
+    "true",
+    "2024-01-01T00:00:00Z",
+    "é",
+    "\u{0}",
+    "\u{FEFF}",
+    "vserver.x.y = 1\n",
+    "ranges = [[]]\n",
+    "range = {}\n",
+    "uid = \"é\"\n",
+    "address = \"[::]:\"\n",
+    "networks = [\"::/0\", \"0.0.0.0/0\", \"1/1/1\"]\n",
+    "cpu_list = \"0-1023,,\"\n",
+    "hold = \"é\"\n",
+    "99999999999999999999d",
+    "18446744073709551615GiB",
+    "(((((((((",
+    "\\p{L}{1000}",
+    "[limits]\n[limits]\n",
 ];
 
 fn spoiled() -> impl Strategy<Value = String> {
@@ -34,7 +70,9 @@ fn check(text: &str) {
         Ok(loaded) => {
             let settings = loaded.settings;
             assert!(settings.accounts.iter().all(|a| a.group.index() < settings.groups.len()));
-            assert!(settings.servers.iter().all(|s| s.namespace.index() < settings.namespaces.len()));
+            assert!(
+                settings.servers.iter().all(|s| s.namespace.index() < settings.namespaces.len())
+            );
         }
         Err(problems) => {
             assert!(!problems.is_empty());

@@ -13,7 +13,10 @@ pub(crate) static ACCOUNT: Section = Section {
     children: &[&range::ACCOUNT_RANGES],
     label: Some(&SYSTEM_ID),
     hints: &[
-        ("password", "write password_argon2 = \"$argon2id$..\", or password_plain = \"..\" to keep it readable in this file"),
+        (
+            "password",
+            "write password_argon2 = \"$argon2id$..\", or password_plain = \"..\" to keep it readable in this file",
+        ),
         ("binds_max", "write max_binds"),
         ("range", "write ranges = [{ .. }]"),
     ],

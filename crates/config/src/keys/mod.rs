@@ -35,7 +35,8 @@ pub(crate) static ROOT: Section = Section {
 
 /// Every key with its section, in the order in which the example shows them.
 pub fn keys() -> Vec<(&'static Section, &'static Key)> {
-    let of_section = |section: &'static Section| section.keys.iter().map(move |key| (section, *key));
+    let of_section =
+        |section: &'static Section| section.keys.iter().map(move |key| (section, *key));
     sections().into_iter().flat_map(of_section).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{account, group, declare, listener};
+use super::{account, declare, group, listener};
 use crate::key::{Kind, Section, Shape};
 use crate::words;
 

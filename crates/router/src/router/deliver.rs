@@ -174,7 +174,9 @@ impl Router {
 
     pub(super) fn account_has_room(&self, account: AccountId, len: usize, out: &impl Outbox) -> bool {
         let receivers = self.accounts[account.index()].receivers.iter();
-        let room = |id: &ConnId| self.conns.get(*id).is_some_and(|conn| has_room(conn, len, out));
+        let room = |id: &ConnId| self.conns.get(*id).is_some_and(|conn| {
+            receives(conn) && has_room(conn, len, out)
+        });
         receivers.into_iter().any(room)
     }
 }

@@ -192,9 +192,14 @@ impl Router {
     #[cold]
     pub(super) fn serve(&mut self, wanted: Wanted, now: Instant, out: &mut impl Outbox) {
         while self.parked.waits(wanted) && self.has_room_for(wanted, now, out) {
+            let before = self.parked.len();
             let Some(parked) = self.parked.take(wanted) else { return };
             self.count_parked(parked.origin, -1, out);
             self.route_parked(wanted, parked, now, out);
+            if self.parked.len() >= before {
+                // It found no place after all: the next free one serves it.
+                return;
+            }
         }
     }
 
@@ -206,7 +211,10 @@ impl Router {
                 let conns = &self.conns;
                 let local = self.servers[server.index()].transmitters.iter();
                 let has = |id| conns.get(id).is_some_and(|conn| has_room(conn, len, out));
-                local.copied().any(has) || self.core_for_server(server).is_some()
+                if local.len() > 0 {
+                    return local.copied().any(has);
+                }
+                self.core_for_server(server).is_some()
             }
             Wanted::Pool(pool) => self.pool_has_room(pool, len, out),
             Wanted::Account(account) => self.account_has_room(account, len, out),

@@ -1,0 +1,262 @@
+//! Whole cores over loopback: reading, pausing, writing, and the end of connections.
+
+mod harness;
+
+use std::io::{ErrorKind, Read};
+use std::net::{Shutdown, TcpListener};
+
+use codec::build::{BindResponse, MessageIdResponse, SubmitSm};
+use codec::{Address, CommandId, CommandStatus, Pdu};
+use harness::{Cores, Peer, bind, header};
+use router::settings::Limits;
+
+const OK: CommandStatus = CommandStatus::ESME_ROK;
+
+/// What a bind and three enquire_links are answered, cut in two at every octet. The bind pauses the
+/// connection until it is verified, so what comes behind it waits and must come out in order.
+#[test]
+fn a_stream_may_be_cut_and_paused_anywhere() {
+    let cores = Cores::start(1, &[], Limits::default());
+    let mut stream = bind(1);
+    (2..5).for_each(|number| stream.extend(header(CommandId::ENQUIRE_LINK, number)));
+    for at in 0..=stream.len() {
+        let mut peer = Peer::connect(cores.address);
+        peer.write(&stream[..at]);
+        // A full round trip through the core: it has very likely read the first part by now.
+        cores.report(0);
+        peer.write(&stream[at..]);
+        peer.expect(CommandId::BIND_TRANSCEIVER_RESP, OK, Some(1));
+        for number in 2..5 {
+            peer.expect(CommandId::ENQUIRE_LINK_RESP, OK, Some(number));
+        }
+    }
+    cores.stop();
+}
+
+/// Octet by octet, with a PDU longer than one read.
+#[test]
+fn a_long_pdu_is_put_together() {
+    let cores = Cores::start(1, &[], Limits::default());
+    let mut peer = Peer::bind(cores.address);
+    let mut long = header(CommandId::ENQUIRE_LINK, 2);
+    long.resize(70 * 1024, 0);
+    codec::edit::set_command_length(&mut long, 70 * 1024);
+    for part in [&long[..1], &long[1..17], &long[17..66_000], &long[66_000..]] {
+        cores.report(0);
+        peer.write(part);
+    }
+    peer.write(&header(CommandId::ENQUIRE_LINK, 3));
+    peer.expect(CommandId::ENQUIRE_LINK_RESP, OK, Some(2));
+    peer.expect(CommandId::ENQUIRE_LINK_RESP, OK, Some(3));
+    cores.stop();
+}
+
+/// A command_length out of bounds, then more than any buffer takes: the answer must arrive although
+/// what follows is never read as PDUs.
+fn write_bad_length_and_junk(peer: &Peer, sequence: u32) {
+    let mut bad = header(CommandId::ENQUIRE_LINK, sequence);
+    codec::edit::set_command_length(&mut bad, 5);
+    bad.resize(1 << 20, 0xFF);
+    peer.write(&bad);
+}
+
+fn expect_nack_and_end(peer: &mut Peer, sequence: u32) {
+    let status = CommandStatus::ESME_RINVCMDLEN;
+    peer.expect(CommandId::GENERIC_NACK, status, Some(sequence));
+    let end = peer.read().expect("an orderly end, no reset");
+    assert_eq!(end, None);
+}
+
+#[test]
+fn the_last_answer_arrives_although_input_is_left() {
+    let cores = Cores::start(1, &[], Limits::default());
+    for _ in 0..20 {
+        let mut peer = Peer::bind(cores.address);
+        write_bad_length_and_junk(&peer, 9);
+        expect_nack_and_end(&mut peer, 9);
+    }
+    cores.stop();
+}
+
+#[test]
+fn a_slot_serves_the_next_client_while_its_last_one_lingers() {
+    let limits = Limits { connections_max: 1, ..Limits::default() };
+    let cores = Cores::start(1, &[], limits);
+    let mut first = Peer::bind(cores.address);
+    write_bad_length_and_junk(&first, 2);
+    cores.wait_until("the slot is free", |reports| reports[0].connections == 0);
+    // The first has not closed yet: its socket lingers, its slot is the second's.
+    let mut second = Peer::bind(cores.address);
+    second.write(&header(CommandId::ENQUIRE_LINK, 3));
+    second.expect(CommandId::ENQUIRE_LINK_RESP, OK, Some(3));
+    expect_nack_and_end(&mut first, 2);
+    drop(first);
+    second.write(&header(CommandId::ENQUIRE_LINK, 4));
+    second.expect(CommandId::ENQUIRE_LINK_RESP, OK, Some(4));
+    // A third finds the core full.
+    let mut third = Peer::connect(cores.address);
+    assert!(matches!(third.read(), Ok(None)) || third.read().is_err());
+    cores.stop();
+}
+
+#[test]
+fn a_client_that_closes_its_side_gets_what_it_is_owed() {
+    let cores = Cores::start(1, &[], Limits::default());
+    let mut peer = Peer::bind(cores.address);
+    let many: Vec<u8> =
+        (2..2_002).flat_map(|number| header(CommandId::ENQUIRE_LINK, number)).collect();
+    peer.write(&many);
+    peer.stream.shutdown(Shutdown::Write).expect("shut down");
+    for number in 2..2_002 {
+        peer.expect(CommandId::ENQUIRE_LINK_RESP, OK, Some(number));
+    }
+    assert_eq!(peer.read().expect("an orderly end"), None);
+    cores.stop();
+}
+
+/// A client that writes and never reads: the core stops reading it, keeps its memory bounded, and
+/// serves it on when it reads again.
+#[test]
+fn a_client_that_does_not_read_is_paused_and_then_served() {
+    let cores = Cores::start(1, &[], Limits { out_buffer_max: 16 * 1024, ..Limits::default() });
+    let mut peer = Peer::bind(cores.address);
+    let writer = peer.stream.try_clone().expect("a second handle");
+    // Far more than both sockets' buffers and the limit.
+    let count = 2_000_000;
+    let writing = std::thread::spawn(move || {
+        let writer = Peer::on(writer);
+        for from in (2..count).step_by(1_000) {
+            let numbers = from..(from + 1_000).min(count);
+            let some: Vec<u8> =
+                numbers.flat_map(|number| header(CommandId::ENQUIRE_LINK, number)).collect();
+            writer.write(&some);
+        }
+    });
+    cores.wait_until("reading is paused", |it| it[0].counters.paused_out_buffer > 0);
+    for number in 2..count {
+        peer.expect(CommandId::ENQUIRE_LINK_RESP, OK, Some(number));
+    }
+    writing.join().expect("written");
+    cores.stop();
+}
+
+#[test]
+fn a_client_that_never_reads_again_is_given_up() {
+    let limits = Limits {
+        out_buffer_max: 16 * 1024,
+        write_stall: std::time::Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let cores = Cores::start(1, &[], limits);
+    let peer = Peer::bind(cores.address);
+    peer.stream.set_nonblocking(true).expect("non-blocking");
+    let some: Vec<u8> = (2..1_002).flat_map(|at| header(CommandId::ENQUIRE_LINK, at)).collect();
+    loop {
+        match std::io::Write::write(&mut (&peer.stream), &some) {
+            Ok(_) => {}
+            Err(e) if e.kind() == ErrorKind::WouldBlock && cores.report(0).connections > 0 => {}
+            Err(_) => break,
+        }
+    }
+    cores.wait_until("the connection is closed", |reports| reports[0].connections == 0);
+    cores.stop();
+}
+
+/// A message centre that accepts one bind and answers submit_sm until the connection ends.
+fn serve(listener: TcpListener) {
+    let mut peer = Peer::on(listener.accept().expect("a connection").0);
+    while let Ok(Some(bytes)) = peer.read() {
+        let pdu = Pdu::new_checked(&bytes).expect("well formed");
+        let (command_id, number) = (pdu.command_id().response(), pdu.sequence_number());
+        let mut out = Vec::new();
+        match pdu.command_id() {
+            CommandId::BIND_TRANSCEIVER => {
+                let system_id = b"centre";
+                BindResponse { command_id, system_id, sc_interface_version: None }
+                    .append(&mut out, number);
+            }
+            CommandId::SUBMIT_SM => {
+                let message_id = format!("{number:x}");
+                MessageIdResponse { command_id, message_id: message_id.as_bytes(), tlvs: &[] }
+                    .append(&mut out, number);
+            }
+            id if id.is_response() => {}
+            _ => out = header(command_id, number),
+        }
+        peer.write(&out);
+    }
+}
+
+/// Clients land on either core, the centre's connection is on one of them: some messages cross.
+#[test]
+fn messages_cross_two_cores_and_come_back_in_order() {
+    const CLIENTS: u32 = 16;
+    const MESSAGES: u32 = 500;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let centre = listener.local_addr().expect("its address");
+    let serving = std::thread::spawn(move || serve(listener));
+    let cores = Cores::start(2, &[centre], Limits::default());
+    cores.wait_until("the centre is bound", |reports| {
+        reports.iter().map(|report| report.server_sessions).sum::<u32>() == 1
+    });
+    let mut clients: Vec<Peer> = (0..CLIENTS).map(|_| Peer::bind(cores.address)).collect();
+    for first in (2..2 + MESSAGES).step_by(100) {
+        for client in &clients {
+            let mut out = Vec::new();
+            for number in first..first + 100 {
+                let destination = Address { ton: 1, npi: 1, digits: b"4917012345" };
+                SubmitSm { destination, short_message: b"hello", ..Default::default() }
+                    .append(&mut out, number);
+            }
+            client.write(&out);
+        }
+        for client in &mut clients {
+            for number in first..first + 100 {
+                client.expect(CommandId::SUBMIT_SM_RESP, OK, Some(number));
+            }
+        }
+    }
+    let crossed = |of: usize| cores.report(of).counters.peer_requests_sent;
+    assert!(crossed(0) + crossed(1) > 0, "all clients on the centre's core");
+    cores.tell_to_stop();
+    for mut client in clients {
+        let number = client.expect(CommandId::UNBIND, OK, None);
+        client.write(&header(CommandId::UNBIND_RESP, number));
+        assert_eq!(client.read().expect("an orderly end"), None);
+    }
+    cores.join();
+    serving.join().expect("served");
+}
+
+#[test]
+fn a_server_that_comes_late_is_found() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let centre = free.local_addr().expect("its address");
+    drop(free);
+    let cores = Cores::start(1, &[centre], Limits::default());
+    cores.wait_until("it was refused", |reports| reports[0].counters.connect_failures > 1);
+    let listener = TcpListener::bind(centre).expect("the same port");
+    let serving = std::thread::spawn(move || serve(listener));
+    cores.wait_until("the centre is bound", |reports| reports[0].server_sessions == 1);
+    cores.stop();
+    serving.join().expect("served");
+}
+
+#[test]
+fn an_address_in_use_is_refused_in_words() {
+    let cores = Cores::start(1, &[], Limits::default());
+    let settings = router::Settings {
+        listeners: vec![router::settings::Listener {
+            vserver: router::VServerId(0),
+            address: cores.address,
+        }],
+        ..Default::default()
+    };
+    let error = packet::listen(&settings, 2).expect_err("taken");
+    assert!(error.to_string().contains("another process has this port"), "{error}");
+    let mut byte = [0; 1];
+    let peer = Peer::bind(cores.address);
+    cores.stop();
+    // What is left of the session is its end: unbind, then nothing.
+    while matches!((&peer.stream).read(&mut byte), Ok(1)) {}
+}
