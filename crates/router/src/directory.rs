@@ -75,8 +75,16 @@ impl Directory {
 
     /// Sets everything of `core` to 0.
     pub fn forget_core(&mut self, core: CoreId) {
-        self.servers.iter_mut().skip(core.index()).step_by(self.cores).for_each(|b| *b = Default::default());
-        self.accounts.iter_mut().skip(core.index()).step_by(self.cores).for_each(|b| *b = Default::default());
+        self.servers
+            .iter_mut()
+            .skip(core.index())
+            .step_by(self.cores)
+            .for_each(|b| *b = Default::default());
+        self.accounts
+            .iter_mut()
+            .skip(core.index())
+            .step_by(self.cores)
+            .for_each(|b| *b = Default::default());
     }
 
     /// Bound connections of `server` that take submits, on all cores.
@@ -103,7 +111,8 @@ impl Directory {
     ) -> Option<CoreId> {
         let turn = self.server_turns[server.index()];
         let row = &self.servers[server.index() * self.cores..][..self.cores];
-        let core = in_turn(turn, self.cores, |core| row[core.index()].transmit > 0 && usable(core))?;
+        let core =
+            in_turn(turn, self.cores, |core| row[core.index()].transmit > 0 && usable(core))?;
         self.server_turns[server.index()] = core.0;
         Some(core)
     }
@@ -132,7 +141,9 @@ impl Directory {
 
 /// The first core after `last`, going round, that `wanted` says yes to.
 fn in_turn(last: u8, cores: usize, wanted: impl Fn(CoreId) -> bool) -> Option<CoreId> {
-    (1..=cores).map(|step| CoreId(((last as usize + step) % cores) as u8)).find(|core| wanted(*core))
+    (1..=cores)
+        .map(|step| CoreId(((last as usize + step) % cores) as u8))
+        .find(|core| wanted(*core))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Requests that wait for a free window or a bound peer, in turn by origin (rule 3).
 
+use ahash::RandomState;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use ahash::RandomState;
 use hashbrown::HashMap;
 
 use crate::ids::{AccountId, CoreId, GroupId, PoolId, ServerId};
@@ -142,7 +142,8 @@ impl ParkingLots {
 
     /// Takes one request whose deadline has come.
     pub fn take_due(&mut self, now: Instant) -> Option<(Wanted, Parked)> {
-        let (wanted, key) = self.fronts().find(|(.., front)| front.deadline <= now).map(|f| (f.0, f.1))?;
+        let (wanted, key) =
+            self.fronts().find(|(.., front)| front.deadline <= now).map(|f| (f.0, f.1))?;
         let lot = self.lots.get_mut(&wanted)?;
         let queue = lot.queues.get_mut(&key)?;
         let request = queue.pop_front()?;

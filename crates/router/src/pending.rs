@@ -102,7 +102,8 @@ impl PendingTable {
     }
 
     fn take_where(&mut self, wanted: impl Fn(&Pending) -> bool) -> Option<Pending> {
-        let index = self.places.iter().position(|place| place.pending.as_ref().is_some_and(&wanted))?;
+        let index =
+            self.places.iter().position(|place| place.pending.as_ref().is_some_and(&wanted))?;
         let token = u64::from(self.places[index].generation) << 32 | index as u64;
         self.take(token)
     }

@@ -397,7 +397,11 @@ impl Settings {
     /// The account with `system_id` on `vserver`.
     pub fn account(&self, vserver: VServerId, system_id: &[u8]) -> Option<AccountId> {
         let vserver = self.vservers.get(vserver.index())?;
-        vserver.accounts.iter().copied().find(|id| *self.accounts[id.index()].system_id == *system_id)
+        vserver
+            .accounts
+            .iter()
+            .copied()
+            .find(|id| *self.accounts[id.index()].system_id == *system_id)
     }
 }
 

@@ -65,9 +65,10 @@ impl Lingering {
     /// Cuts off what is due.
     pub(crate) fn expire(&mut self, now: Instant) {
         for queue in [&mut self.write, &mut self.close] {
-            while queue.front().is_some_and(|(due, socket)| {
-                *due <= now || socket.strong_count() == 0
-            }) {
+            while queue
+                .front()
+                .is_some_and(|(due, socket)| *due <= now || socket.strong_count() == 0)
+            {
                 cut_off(queue.pop_front());
             }
         }

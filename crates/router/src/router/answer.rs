@@ -175,7 +175,8 @@ impl Router {
         pdu: Pdu<'_>,
         buffer: &mut alloc::vec::Vec<u8>,
     ) {
-        let tagged = MessageIdResp::parse(pdu).ok().filter(|response| !response.message_id.is_empty());
+        let tagged =
+            MessageIdResp::parse(pdu).ok().filter(|response| !response.message_id.is_empty());
         let (Some(response), Some(conn)) = (tagged, self.conns.get(id)) else {
             buffer.extend_from_slice(pdu.bytes());
             return;
@@ -192,13 +193,7 @@ impl Router {
         let id_max = conn.version.message_id_max();
         match message_id::tag(tag, account, uid, old, id_max, &mut space) {
             Some(tagged) => {
-                edit::append_with_message_id(
-                    buffer,
-                    pdu,
-                    codec::HEADER_LEN,
-                    old.len(),
-                    &[tagged],
-                );
+                edit::append_with_message_id(buffer, pdu, codec::HEADER_LEN, old.len(), &[tagged]);
             }
             None => {
                 self.counters.ids_untagged += 1;

@@ -11,8 +11,8 @@ use crate::ids::{AccountId, ConnId, PoolId, VServerId};
 use crate::input::Verdict;
 use crate::outbox::{Event, Outbox, Verify};
 use crate::pools::{Pattern, PoolKey, covers, needs_compiling};
-use crate::session::state::State;
 use crate::session::Binding;
+use crate::session::state::State;
 use crate::settings::{AddressRange, BindsWhenDown, PoolScope};
 use crate::time::Instant;
 
@@ -144,8 +144,8 @@ impl Router {
             Verdict::Refuse(status) => Err((status, "credentials refused")),
             Verdict::Accept { pattern } => {
                 let settings = &self.settings.accounts[account.index()];
-                let over = settings.binds_max > 0
-                    && self.directory.binds(account) >= settings.binds_max;
+                let over =
+                    settings.binds_max > 0 && self.directory.binds(account) >= settings.binds_max;
                 if over {
                     Err((CommandStatus::ESME_RBINDFAIL, "the account has its most binds"))
                 } else {

@@ -103,8 +103,7 @@ impl Router {
     /// Forgets what a connection that is about to go has parked: nobody is left to answer.
     fn fail_inbound_parked(&mut self, id: ConnId) {
         use crate::sequence::Origin;
-        let of_conn =
-            |origin: &Origin| matches!(origin, Origin::Conn { conn, .. } if *conn == id);
+        let of_conn = |origin: &Origin| matches!(origin, Origin::Conn { conn, .. } if *conn == id);
         self.parked.forget(of_conn);
         self.early.retain(|early| !of_conn(&early.origin));
     }

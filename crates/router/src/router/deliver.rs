@@ -84,7 +84,9 @@ impl Router {
     ) {
         let method = self.settings.vservers[vserver.index()].pool_method;
         match self.pools.choose_core(pool, method, Some(self.core)) {
-            Some(core) if self.may_hand_over(core, 0) => self.hand_over_alert(core, vserver, pdu, out),
+            Some(core) if self.may_hand_over(core, 0) => {
+                self.hand_over_alert(core, vserver, pdu, out)
+            }
             _ => self.counters.refused_no_client += 1,
         }
     }
@@ -111,7 +113,8 @@ impl Router {
             return self.forward_receipt(id, request, now, out);
         }
         let has_local = self.accounts[account.index()].receives();
-        let core = if has_local && request.hops > 0 { None } else { self.core_for_account(account) };
+        let core =
+            if has_local && request.hops > 0 { None } else { self.core_for_account(account) };
         if let Some(core) = core
             && self.may_hand_over(core, request.hops)
         {
@@ -172,11 +175,16 @@ impl Router {
         self.pools.members(pool).any(|member| self.conns.get(member).is_some_and(room))
     }
 
-    pub(super) fn account_has_room(&self, account: AccountId, len: usize, out: &impl Outbox) -> bool {
+    pub(super) fn account_has_room(
+        &self,
+        account: AccountId,
+        len: usize,
+        out: &impl Outbox,
+    ) -> bool {
         let receivers = self.accounts[account.index()].receivers.iter();
-        let room = |id: &ConnId| self.conns.get(*id).is_some_and(|conn| {
-            receives(conn) && has_room(conn, len, out)
-        });
+        let room = |id: &ConnId| {
+            self.conns.get(*id).is_some_and(|conn| receives(conn) && has_room(conn, len, out))
+        };
         receivers.into_iter().any(room)
     }
 }

@@ -341,10 +341,8 @@ impl Router {
     /// Announces the server's binds on this core to all others.
     pub(super) fn announce_server(&mut self, server: ServerId, out: &mut impl Outbox) {
         let state = &self.servers[server.index()];
-        let binds = ServerBinds {
-            transmit: state.transmitters.len() as u16,
-            receive: state.receivers,
-        };
+        let binds =
+            ServerBinds { transmit: state.transmitters.len() as u16, receive: state.receivers };
         self.directory.set_server(server, self.core, binds);
         self.announce(Change::Server(server, binds), None, out);
     }
@@ -373,18 +371,14 @@ impl Router {
 
     /// Announces what is left of a pool on this core after a member went, and perhaps the pool.
     pub(super) fn announce_left(&mut self, key: &PoolKey, out: &mut impl Outbox) {
-        let (members, weight) = self.pools.get(key).map_or((0, 0), |pool| {
-            (self.pools.local_members(pool), self.pools.local_weight(pool))
-        });
+        let (members, weight) = self
+            .pools
+            .get(key)
+            .map_or((0, 0), |pool| (self.pools.local_members(pool), self.pools.local_weight(pool)));
         self.announce(Change::Pool { key, members, weight }, None, out);
     }
 
-    fn announce(
-        &mut self,
-        change: Change<'_>,
-        bind: Option<ConnId>,
-        out: &mut impl Outbox,
-    ) -> u32 {
+    fn announce(&mut self, change: Change<'_>, bind: Option<ConnId>, out: &mut impl Outbox) -> u32 {
         let mut waits = 0;
         for core in (0..self.cores).map(|core| CoreId(core as u8)) {
             if core == self.core || !self.peers[core.index()].up {
@@ -401,13 +395,7 @@ impl Router {
         waits
     }
 
-    fn announce_to(
-        &mut self,
-        core: CoreId,
-        change: Change<'_>,
-        token: u64,
-        out: &mut impl Outbox,
-    ) {
+    fn announce_to(&mut self, core: CoreId, change: Change<'_>, token: u64, out: &mut impl Outbox) {
         let mut header = Header::new(Kind::Directory);
         header.token = token;
         self.peers[core.index()].announced += 1;
@@ -525,12 +513,10 @@ impl Router {
                     self.pools.set_remote(pool, from, 0, 0);
                 }
             }
-            Decoded::Pool { key, members, weight } => {
-                match self.pools.pool(&key, pattern) {
-                    Ok(pool) => self.pools.set_remote(pool, from, members, weight),
-                    Err(_) => self.counters.pools_full += 1,
-                }
-            }
+            Decoded::Pool { key, members, weight } => match self.pools.pool(&key, pattern) {
+                Ok(pool) => self.pools.set_remote(pool, from, members, weight),
+                Err(_) => self.counters.pools_full += 1,
+            },
         }
         if token != 0 {
             let mut header = Header::new(Kind::Applied);
@@ -569,7 +555,8 @@ impl Router {
             self.counters.lost += 1;
             self.fail(pending.origin, pending.command, Failure::Lost, now, out);
         }
-        let of_core = |origin: &Origin| matches!(origin, Origin::Peer { core: of, .. } if *of == core);
+        let of_core =
+            |origin: &Origin| matches!(origin, Origin::Peer { core: of, .. } if *of == core);
         self.parked.forget(of_core);
         self.early.retain(|early| !of_core(&early.origin));
         let mut unknown: Vec<u64> = Vec::new();

@@ -19,11 +19,11 @@ mod state;
 mod submit;
 mod timers;
 
+use ahash::RandomState;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use ahash::RandomState;
 use codec::{CommandId, CommandStatus, Pdu};
 use core::net::SocketAddr;
 use hashbrown::HashMap;
@@ -119,7 +119,11 @@ impl Router {
             pools: Pools::new(core, cores, seed, limits.pools_max, limits.pattern_pools_max),
             vservers: state::vservers(&settings),
             groups: settings.groups.iter().map(|group| GroupState::new(group, &settings)).collect(),
-            servers: settings.servers.iter().map(|s| ServerState::new(s, core, cores, now)).collect(),
+            servers: settings
+                .servers
+                .iter()
+                .map(|s| ServerState::new(s, core, cores, now))
+                .collect(),
             accounts: settings.accounts.iter().map(AccountState::new).collect(),
             pending: PendingTable::new(limits.pending_max, (seed >> 8) as u32),
             parked: ParkingLots::new(
@@ -194,13 +198,8 @@ impl Router {
         self.counters.accepted += 1;
         let vserver = self.settings.listeners[listener.index()].vserver;
         let timers = self.settings.vservers[vserver.index()].timers;
-        let client = Client {
-            listener,
-            peer: peer.ip(),
-            binding: None,
-            pools: Vec::new(),
-            parked: 0,
-        };
+        let client =
+            Client { listener, peer: peer.ip(), binding: None, pools: Vec::new(), parked: 0 };
         let mut conn = self.new_conn(id, vserver, Role::Client(Box::new(client)), now);
         conn.timers = timers;
         self.conns.put(conn);

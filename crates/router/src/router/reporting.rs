@@ -39,7 +39,8 @@ impl Router {
     fn server_reports(&self) -> Vec<ServerReport> {
         let servers = self.settings.servers.iter().zip(&self.servers);
         let of = |(settings, state): (&crate::settings::Server, &super::state::ServerState)| {
-            let parked = |slot: &&super::state::Slot| matches!(slot.state, SlotState::Parked { .. });
+            let parked =
+                |slot: &&super::state::Slot| matches!(slot.state, SlotState::Parked { .. });
             ServerReport {
                 name: settings.name.clone(),
                 slots: state.slots.len() as u16,
@@ -99,11 +100,15 @@ impl Router {
             assert!(conn.wake >= Instant::ZERO, "a session's wake-up is an instant");
         }
         for (index, server) in self.servers.iter().enumerate() {
-            let of_server = self.conns.iter().filter(|conn| {
-                conn.server().is_some_and(|side| side.server.index() == index)
-            });
+            let of_server = self
+                .conns
+                .iter()
+                .filter(|conn| conn.server().is_some_and(|side| side.server.index() == index));
             let outstanding: u32 = of_server.map(|conn| conn.sent.forwarded()).sum();
-            assert_eq!(server.outstanding, outstanding, "a server's outstanding is its windows' sum");
+            assert_eq!(
+                server.outstanding, outstanding,
+                "a server's outstanding is its windows' sum"
+            );
             for id in &server.transmitters {
                 assert!(self.conns.get(*id).is_some(), "a transmitter is a live connection");
             }

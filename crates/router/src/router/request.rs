@@ -13,13 +13,7 @@ use crate::time::Instant;
 
 impl Router {
     #[inline]
-    pub(super) fn on_pdu(
-        &mut self,
-        id: ConnId,
-        pdu: Pdu<'_>,
-        now: Instant,
-        out: &mut impl Outbox,
-    ) {
+    pub(super) fn on_pdu(&mut self, id: ConnId, pdu: Pdu<'_>, now: Instant, out: &mut impl Outbox) {
         let Some(conn) = self.conns.get_mut(id) else { return };
         conn.heard = now;
         let command = pdu.command_id();
@@ -111,13 +105,7 @@ impl Router {
         }
     }
 
-    fn on_submit_multi(
-        &mut self,
-        id: ConnId,
-        pdu: Pdu<'_>,
-        now: Instant,
-        out: &mut impl Outbox,
-    ) {
+    fn on_submit_multi(&mut self, id: ConnId, pdu: Pdu<'_>, now: Instant, out: &mut impl Outbox) {
         let multi = match codec::pdu::SubmitMulti::parse(pdu) {
             Ok(multi) => multi,
             Err(error) => return self.refuse_malformed(id, pdu, error, out),

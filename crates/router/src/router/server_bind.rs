@@ -256,7 +256,8 @@ impl Router {
             SlotKind::Receiver => State::BoundRx,
             SlotKind::Transceiver => State::BoundTrx,
         };
-        if let Some(version) = BindResp::parse(pdu).ok().and_then(|resp| resp.sc_interface_version) {
+        if let Some(version) = BindResp::parse(pdu).ok().and_then(|resp| resp.sc_interface_version)
+        {
             conn.version = version;
         }
         conn.active = now;
@@ -291,7 +292,14 @@ impl Router {
             out.close(id);
         }
         if !parks {
-            return self.slot_failed(side.server, side.slot, Some(status), "bind refused", now, out);
+            return self.slot_failed(
+                side.server,
+                side.slot,
+                Some(status),
+                "bind refused",
+                now,
+                out,
+            );
         }
         let retry = self.settings.servers[side.server.index()].parked_retry;
         let until = now + retry;

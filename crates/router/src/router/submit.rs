@@ -2,6 +2,7 @@
 
 use codec::Pdu;
 
+use super::request::has_room;
 use super::state::{ServerState, in_turn};
 use super::{Request, Router};
 use crate::deadlines::Due;
@@ -12,7 +13,6 @@ use crate::parked::{Parked, Wanted};
 use crate::peer::{HOPS_MAX, Target};
 use crate::sequence::Origin;
 use crate::time::Instant;
-use super::request::has_room;
 
 impl Router {
     /// Sends `request` to a server of `group` by the group's method.
@@ -49,9 +49,10 @@ impl Router {
             if server.is_ejected(now) {
                 return None;
             }
-            let local = server.transmitters.iter().any(|conn| {
-                conns.get(*conn).is_some_and(|conn| has_room(conn, len, out))
-            });
+            let local = server
+                .transmitters
+                .iter()
+                .any(|conn| conns.get(*conn).is_some_and(|conn| has_room(conn, len, out)));
             let reachable = local
                 || (!pending_full
                     && (0..peers.len()).any(|other| {

@@ -7,8 +7,8 @@ use crate::deadlines::Due;
 use crate::ids::ConnId;
 use crate::outbox::Outbox;
 use crate::sequence::{Entry, Purpose};
-use crate::session::state::State;
 use crate::session::Conn;
+use crate::session::state::State;
 use crate::time::Instant;
 
 impl Router {
@@ -63,9 +63,8 @@ impl Router {
         loop {
             let Some(conn) = self.conns.get_mut(id) else { return };
             let timeout = conn.timers.response;
-            let until = Instant::from_micros(
-                now.as_micros().saturating_sub(timeout.as_micros() as u64),
-            );
+            let until =
+                Instant::from_micros(now.as_micros().saturating_sub(timeout.as_micros() as u64));
             if timeout.is_zero() || until == Instant::ZERO {
                 return;
             }

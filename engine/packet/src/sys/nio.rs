@@ -318,8 +318,7 @@ async fn wait_readable(fd: RawFd) -> io::Result<()> {
     // SAFETY: `copy` was just created and the stream is its only owner.
     let mut stream = unsafe { glommio::net::TcpStream::from_raw_fd(copy) };
     let mut byte = [0u8; 1];
-    let outcome =
-        std::future::poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, &mut byte)).await;
+    let outcome = std::future::poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, &mut byte)).await;
     match outcome {
         Err(e) if e.raw_os_error() != Some(libc::ENOTSOCK) => Err(e),
         _ => Ok(()),

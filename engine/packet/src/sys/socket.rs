@@ -23,9 +23,8 @@ pub(crate) fn poll_recv(
 ) -> Poll<io::Result<usize>> {
     socket.poll_read_with(cx, buffer.len(), |fd| {
         // SAFETY: the kernel writes at most `buffer.len()` octets to `buffer`.
-        let n = unsafe {
-            libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT)
-        };
+        let n =
+            unsafe { libc::recv(fd, buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT) };
         usize::try_from(n).map_err(|_| io::Error::last_os_error())
     })
 }

@@ -17,9 +17,7 @@ use router::settings::{
     Listener, Method, OnLoss, Password, PoolMethod, PoolScope, Server, Settings, TagSettings,
     TagStyle, Timers, VServer,
 };
-use router::{
-    AccountId, CoreId, GroupId, ListenerId, NamespaceId, ServerId, VServerId, Verdict,
-};
+use router::{AccountId, CoreId, GroupId, ListenerId, NamespaceId, ServerId, VServerId, Verdict};
 
 /// Longest that anything here may take.
 pub const BOUND: Duration = Duration::from_secs(30);
