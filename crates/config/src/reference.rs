@@ -16,7 +16,7 @@ Roundhouse reads one TOML file. This page is made from the key table of the `con
 - Names and other texts are case-sensitive.
 - A key that is not listed here is an error, as is a value outside what is allowed. Every error names
   the file, the line, the key and what is allowed.
-- \"Applies\" says when a changed key takes effect: on *reload*, or only at the next *start*.
+- \"Applies\" says which keys are made to be changed while it runs (*reload*) and which only at *start*.\n  There is no reload yet: today every change takes effect at the next start.
 ";
 
 /// The reference of every key, in Markdown.

@@ -30,6 +30,8 @@ pub(crate) struct Slot {
     pub(crate) blocked: bool,
     /// The router wants no PDU of it.
     pub(crate) paused: bool,
+    /// Far over its limit with answers: not read until much of them is written.
+    pub(crate) choked: bool,
     /// Resumed, and the backlog not looked at since.
     pub(crate) resumed: bool,
     /// Writing failed; it ends when it is read to its end.
@@ -99,6 +101,7 @@ impl Slot {
             dirty: false,
             blocked: false,
             paused: false,
+            choked: false,
             resumed: false,
             broken: false,
         }

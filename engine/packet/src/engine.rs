@@ -44,6 +44,7 @@ pub(crate) struct Engine {
     pub(crate) router: Router,
     pub(crate) io: Io,
     pub(crate) pdu_max: usize,
+    pub(crate) out_buffer_max: usize,
     writable: Vec<ConnId>,
 }
 
@@ -78,8 +79,9 @@ enum Stage {
 
 impl Engine {
     pub(crate) fn new(router: Router, io: Io) -> Self {
-        let pdu_max = io.settings.limits.pdu_max;
-        Self { router, io, pdu_max, writable: Vec::new() }
+        let (pdu_max, out_buffer_max) =
+            (io.settings.limits.pdu_max, io.settings.limits.out_buffer_max);
+        Self { router, io, pdu_max, out_buffer_max, writable: Vec::new() }
     }
 
     fn input(&mut self, input: Input<'_>, now: Instant) {

@@ -14,9 +14,6 @@ const RECYCLED_MAX: usize = 256 * 1024;
 /// Octets of all empty buffers that a core keeps.
 const POOLED_MAX: usize = 4 * 1024 * 1024;
 
-/// Written octets at the front of a blocked buffer above which the rest is moved down.
-const COMPACT_MIN: usize = 32 * 1024;
-
 /// One per core. Empty buffers, so that idle connections hold none and busy ones allocate none.
 #[derive(Default)]
 pub(crate) struct BufferPool {
@@ -46,12 +43,10 @@ impl BufferPool {
     }
 }
 
-/// The out-buffer of a connection: octets before `sent` are written, the rest waits.
+/// The out-buffer of a connection: what was decided and not written yet, nothing else. The router
+/// reads its length.
 #[derive(Default)]
-pub(crate) struct OutBuffer {
-    bytes: Vec<u8>,
-    sent: usize,
-}
+pub(crate) struct OutBuffer(Vec<u8>);
 
 /// How far a flush came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,29 +63,27 @@ impl OutBuffer {
     /// The buffer to append to.
     #[inline]
     pub(crate) fn append(&mut self, pool: &mut BufferPool) -> &mut Vec<u8> {
-        if self.bytes.capacity() == 0 {
-            self.bytes = pool.take();
+        if self.0.capacity() == 0 {
+            self.0 = pool.take();
         }
-        &mut self.bytes
+        &mut self.0
     }
 
     /// Octets that wait.
     #[inline]
     pub(crate) fn pending(&self) -> usize {
-        self.bytes.len() - self.sent
+        self.0.len()
     }
 
-    /// Writes what the socket takes. The offset is kept here, so nothing is lost or written twice
-    /// whoever continues.
+    /// Writes what the socket takes. What it does not take stays, so nothing is lost or written
+    /// twice whoever continues.
     pub(crate) fn flush(&mut self, socket: &Registered, pool: &mut BufferPool) -> Flushed {
-        while self.sent < self.bytes.len() {
-            match socket::send(socket, &self.bytes[self.sent..]) {
-                Ok(n) => self.sent += n,
+        let mut sent = 0;
+        while sent < self.0.len() {
+            match socket::send(socket, &self.0[sent..]) {
+                Ok(n) => sent += n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                    if self.sent >= COMPACT_MIN && self.sent >= self.bytes.len() / 2 {
-                        self.bytes.drain(..self.sent);
-                        self.sent = 0;
-                    }
+                    self.0.drain(..sent);
                     return Flushed::Blocked;
                 }
                 Err(_) => {
@@ -105,7 +98,6 @@ impl OutBuffer {
 
     /// Drops what waits and gives the buffer back.
     pub(crate) fn discard(&mut self, pool: &mut BufferPool) {
-        self.sent = 0;
-        pool.give(std::mem::take(&mut self.bytes));
+        pool.give(std::mem::take(&mut self.0));
     }
 }

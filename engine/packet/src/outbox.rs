@@ -1,6 +1,7 @@
 //! What the router's decisions do to sockets, lanes and the control thread.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use router::control::FromCore;
@@ -42,6 +43,8 @@ pub(crate) struct Io {
     pub(crate) unverified: Vec<ConnId>,
     /// Ranges that the control thread had no room for: asked again.
     pub(crate) uncompiled: Vec<(u64, Box<[u8]>)>,
+    /// Where the connection that departed last came from, for what is reported of its end.
+    departed: Option<(ConnId, SocketAddr)>,
     /// Connection whose octets are being cut, and whether the router wants no more of it.
     reading: Option<ConnId>,
     pub(crate) stop: bool,
@@ -71,6 +74,7 @@ impl Io {
             departures: Vec::new(),
             unverified: Vec::new(),
             uncompiled: Vec::new(),
+            departed: None,
             reading: None,
             stop: false,
             sink: Vec::new(),
@@ -133,6 +137,9 @@ impl Io {
             if slot.full_since.is_some() && slot.out.pending() < limits.out_buffer_max / 2 {
                 slot.full_since = None;
                 writable.push(slot.id);
+                if slot.choked {
+                    socket.wake();
+                }
             }
         }
     }
@@ -143,6 +150,7 @@ impl Io {
             self.stop = true;
         }
         let Some(mut slot) = self.connections.remove(conn) else { return false };
+        self.departed = slot.peer.map(|peer| (conn, peer));
         slot.backlog.discard(&mut self.pool);
         let Some(socket) = slot.socket else { return true };
         // Its task finds the slot empty and ends.
@@ -266,7 +274,10 @@ impl Outbox for Io {
     }
 
     fn report(&mut self, event: Event<'_>) {
-        let peer = conn_of(&event).and_then(|conn| self.connections.get(conn)?.peer);
+        let peer = conn_of(&event).and_then(|conn| match self.connections.get(conn) {
+            Some(slot) => slot.peer,
+            None => self.departed.filter(|(departed, _)| *departed == conn).map(|(_, peer)| peer),
+        });
         self.journal.tell(&self.settings, peer, event);
     }
 }

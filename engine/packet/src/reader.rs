@@ -18,6 +18,9 @@ const READ: usize = 64 * 1024;
 /// Reads before other tasks get their turn.
 const READS: usize = 2;
 
+/// A connection whose out-buffer is this many times over its limit is not read.
+const CHOKE: usize = 2;
+
 /// One per core. Where reads land, with space in front for the start of a frame that came earlier.
 pub(crate) struct Scratch {
     octets: Box<[u8]>,
@@ -101,7 +104,9 @@ impl Engine {
             self.io.unblock(conn);
             return Step::Handled;
         }
-        if slot.paused {
+        // The router pauses who does not read its answers, but not for each kind of answer.
+        slot.choked = slot.out.pending() >= CHOKE * self.out_buffer_max;
+        if slot.paused || slot.choked {
             if slot.broken {
                 return self.ended(conn, Closed::Error, clock.now());
             }
@@ -178,7 +183,7 @@ impl Engine {
         backlog.handled(handled, needed);
         let io = &mut self.io;
         match io.connections.get_mut(conn) {
-            Some(slot) if backlog.len() > 0 => slot.backlog = backlog,
+            Some(slot) if !backlog.is_empty() => slot.backlog = backlog,
             _ => backlog.discard(&mut io.pool),
         }
     }

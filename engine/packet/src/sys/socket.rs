@@ -63,7 +63,8 @@ pub(crate) fn poll_accept(
         accepted = Some(accept(fd)?);
         Ok(1)
     });
-    polled.map(|outcome| outcome.and_then(|_| accepted.ok_or(io::ErrorKind::NotFound.into())))
+    polled
+        .map(|outcome| outcome.and_then(|_| accepted.ok_or_else(|| io::ErrorKind::NotFound.into())))
 }
 
 fn accept(listener: RawFd) -> io::Result<(OwnedFd, Option<SocketAddr>)> {

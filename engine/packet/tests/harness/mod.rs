@@ -25,6 +25,8 @@ pub const BOUND: Duration = Duration::from_secs(30);
 /// The process under test: cores, and the thread that answers them.
 pub struct Cores {
     pub address: SocketAddr,
+    /// An address of core 0 that no settings know: a connection to it makes the router panic.
+    pub trap: SocketAddr,
     mailboxes: Vec<MailboxSender>,
     threads: Vec<JoinHandle<()>>,
     told: Receiver<FromCore>,
@@ -35,7 +37,10 @@ impl Cores {
     pub fn start(cores: usize, servers: &[SocketAddr], limits: Limits) -> Self {
         let settings = Arc::new(settings(free_address(), servers, limits));
         let address = settings.listeners[0].address;
-        let listeners = packet::listen(&settings, cores).expect("listening");
+        let mut listeners = packet::listen(&settings, cores).expect("listening");
+        let trap = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let trap_address = trap.local_addr().expect("its address");
+        listeners[0].push((ListenerId(u16::MAX), trap));
         let clock = Clock::start();
         let (tell, told) = sync_channel(4096);
         let ends: Vec<_> = (0..cores).map(|_| packet::mailbox()).collect();
@@ -59,17 +64,20 @@ impl Cores {
                 packet::spawn(spec).expect("a thread")
             })
             .collect();
-        let cores = Self { address, mailboxes, threads, told };
+        let cores = Self { address, trap: trap_address, mailboxes, threads, told };
         (0..cores.threads.len()).for_each(|_| cores.expect("Ready"));
         cores
     }
 
-    fn expect(&self, what: &str) {
+    /// Waits for the message of this name from any core; a failure that is not waited for fails the
+    /// test.
+    pub fn expect(&self, what: &str) {
         loop {
             let message = self.told.recv_timeout(BOUND).expect(what);
             match message {
                 FromCore::Ready(_) if what == "Ready" => return,
                 FromCore::Drained(_) if what == "Drained" => return,
+                FromCore::Down(..) if what == "Down" => return,
                 FromCore::Failed(core, why) => panic!("core {core:?}: {why}"),
                 FromCore::Down(core, why) => panic!("core {core:?} failed: {why}"),
                 _ => {}
