@@ -31,6 +31,7 @@ pub(crate) struct Nio {
     epoll: OwnedFd,
     entries: RefCell<Vec<Entry>>,
     free: RefCell<Vec<u32>>,
+    fresh: std::cell::Cell<bool>,
 }
 
 /// One registered descriptor. A single task waits for all that happens to it.
@@ -76,7 +77,12 @@ impl Nio {
         }
         // SAFETY: `fd` was just created and nobody else owns it.
         let epoll = unsafe { OwnedFd::from_raw_fd(fd) };
-        Ok(Rc::new(Self { epoll, entries: RefCell::default(), free: RefCell::default() }))
+        Ok(Rc::new(Self {
+            epoll,
+            entries: RefCell::default(),
+            free: RefCell::default(),
+            fresh: Default::default(),
+        }))
     }
 
     /// Waits for readiness and wakes tasks, for the life of the executor.
@@ -113,9 +119,13 @@ impl Nio {
                 entry.happened(event.events as libc::c_int);
             }
         }
+        self.fresh.set(n > 0);
         n > 0
     }
 
+    pub(crate) fn fresh(&self) -> bool {
+        self.fresh.get()
+    }
     /// Registers a non-blocking descriptor.
     pub(crate) fn register(self: &Rc<Self>, fd: OwnedFd, kind: Kind) -> io::Result<Registered> {
         let mut entries = self.entries.borrow_mut();

@@ -1,5 +1,8 @@
 //! Real cores on loopback, with a control thread that accepts every bind.
 
+// Each test binary uses its own part of this.
+#![allow(dead_code)]
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
