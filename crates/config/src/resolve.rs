@@ -262,6 +262,7 @@ fn limits(node: &Node) -> Option<Limits> {
         receipts_max: integer(node, &limits::RECEIPTS_MAX)?,
         early_receipts_max: integer(node, &limits::EARLY_RECEIPTS_MAX)?,
         fan_outs_max: integer(node, &limits::FAN_OUTS_MAX)?,
+        first_sequence_number: None,
     })
 }
 

@@ -370,6 +370,9 @@ pub struct Limits {
     pub early_receipts_max: u32,
     /// NULL-id cancels in progress per core.
     pub fan_outs_max: u32,
+    /// The first sequence_number of each connection instead of a random one, so that tests reach
+    /// the wrap. No configuration key.
+    pub first_sequence_number: Option<u32>,
 }
 
 impl Default for Limits {
@@ -389,6 +392,7 @@ impl Default for Limits {
             receipts_max: 1_000_000,
             early_receipts_max: 4_096,
             fan_outs_max: 1_024,
+            first_sequence_number: None,
         }
     }
 }

@@ -357,12 +357,18 @@ mod tests {
         on_executor(|_| {
             poll_fn(move |cx| {
                 near.push();
-                while near.dirty.is_empty() && next < count {
-                    write(&mut near, 1, Lane::Request, next);
-                    next += 1;
-                    near.push();
+                loop {
+                    while near.dirty.is_empty() && next < count {
+                        write(&mut near, 1, Lane::Request, next);
+                        next += 1;
+                        near.push();
+                    }
+                    near.arm(cx.waker());
+                    // Arming may have found room for what was left: then there is more to write.
+                    if !near.dirty.is_empty() || next == count {
+                        break;
+                    }
                 }
-                near.arm(cx.waker());
                 match near.receive() {
                     Some(Arrival::Frames(_, Lane::Response, _)) => Poll::Ready(()),
                     _ => Poll::Pending,

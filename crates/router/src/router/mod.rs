@@ -207,7 +207,8 @@ impl Router {
     }
 
     fn new_conn(&mut self, id: ConnId, vserver: VServerId, role: Role, now: Instant) -> Box<Conn> {
-        let first = self.next_random() as u32 % (SEQUENCE_MAX / 2) + 1;
+        let random = self.next_random() as u32 % (SEQUENCE_MAX / 2) + 1;
+        let first = self.settings.limits.first_sequence_number.unwrap_or(random);
         Box::new(Conn {
             id,
             vserver,

@@ -125,8 +125,8 @@ impl Router {
     /// Whether nothing is under way; the error names the first table that is not empty.
     pub fn at_rest(&self) -> Result<(), String> {
         for conn in self.conns.iter() {
-            if conn.sent.in_flight() > 0 {
-                return Err(format!("{:?}: {} requests in flight", conn.id, conn.sent.in_flight()));
+            if conn.sent.forwarded() > 0 {
+                return Err(format!("{:?}: {} requests in flight", conn.id, conn.sent.forwarded()));
             }
             if conn.inbound > 0 {
                 return Err(format!("{:?}: {} requests without an answer", conn.id, conn.inbound));
