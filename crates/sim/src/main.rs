@@ -107,8 +107,8 @@ fn planted() -> ExitCode {
     let mut found_all = true;
     for bug in Bug::ALL {
         plant(Some(bug));
-        let found = (0..20_000).find_map(|seed| run(seed).err().map(|(words, _)| (seed, words)));
-        match found {
+        let found = (0..20_000_u64).find_map(|seed| run(seed).err().map(|end| (seed, end.0)));
+        match &found {
             Some((seed, words)) => println!("{bug:?}: found by seed {seed}: {words}"),
             None => println!("{bug:?}: NOT found in 20000 seeds"),
         }
