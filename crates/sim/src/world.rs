@@ -266,8 +266,8 @@ impl World {
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::ToRouter(link, bytes) => self.to_router(link, &bytes),
-            Step::ToActor(link, bytes) => self.to_actor(link, &bytes),
+            Step::ToRouter(link, bytes) => self.arrive_at_router(link, &bytes),
+            Step::ToActor(link, bytes) => self.arrive_at_actor(link, &bytes),
             Step::ClosedByActor(link) => self.closed_by_actor(link),
             Step::ClosedByRouter(link) => {
                 if let Some(link) = self.links.get_mut(&link) {
@@ -393,7 +393,7 @@ impl World {
         self.at(at, Step::ClosedByActor(id));
     }
 
-    fn to_router(&mut self, id: u64, bytes: &[u8]) {
+    fn arrive_at_router(&mut self, id: u64, bytes: &[u8]) {
         let Some(link) = self.links.get_mut(&id) else { return };
         if !link.router_gone {
             link.at_router.extend_from_slice(bytes);
@@ -420,7 +420,7 @@ impl World {
         }
     }
 
-    fn to_actor(&mut self, id: u64, bytes: &[u8]) {
+    fn arrive_at_actor(&mut self, id: u64, bytes: &[u8]) {
         let Some(link) = self.links.get_mut(&id) else { return };
         if link.actor_gone {
             return;

@@ -108,7 +108,7 @@ fn of_a_pdu() {
         cpu as f64 / wall.as_nanos() as f64 * 100.0
     );
     let report = cores.report(0);
-    assert_eq!(report.counters.responses_matched * 2, pdus);
+    assert!(report.counters.responses_matched * 2 >= pdus);
     cores.stop();
 }
 

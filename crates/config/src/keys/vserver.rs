@@ -30,7 +30,7 @@ declare! {
         "How clients form pools: `range`: binds with the same address range share a pool, whatever their account; `account`: each account has its own pools.";
     POOL_METHOD = "pool_method", Choice(words::pool_method::WORDS), Value("\"round-robin\""), Reload,
         "How a client of a pool is chosen; `weighted` goes by the `weight` of the accounts.";
-    PREFER_LOCAL = "prefer_local", Bool, Value("true"), Reload,
+    PREFER_LOCAL = "prefer_local", Bool, Value("false"), Reload,
         "Whether a core chooses its own connections before those of other cores. Cheaper; with few connections less even.";
     TAG_STYLE = "tag_style", Choice(words::tag_style::WORDS), Value("\"signature\""), Reload,
         "Form of the message ids that clients get: `signature`: `<id>#<signature><check>-<uid>`; `digits`: digits only, for clients that read ids as numbers; the uids of all its servers must then be digits.";

@@ -97,6 +97,6 @@ impl Router {
 }
 
 /// Whether a request may be sent again elsewhere when its outcome is unknown.
-const fn is_submission(command: CommandId) -> bool {
+pub(super) const fn is_submission(command: CommandId) -> bool {
     matches!(command, CommandId::SUBMIT_SM | CommandId::DATA_SM | CommandId::SUBMIT_MULTI)
 }

@@ -2,6 +2,7 @@
 
 use codec::Pdu;
 
+use super::forward::is_submission;
 use super::request::has_room;
 use super::state::{ServerState, in_turn};
 use super::{Request, Router};
@@ -90,8 +91,27 @@ impl Router {
         let core = if may_hand_on { self.core_for_server(server) } else { None };
         match core {
             Some(core) => self.hand_over(core, Target::Server(server), request, now, out),
-            None => self.park(Wanted::Server(server), request, now, out),
+            None => self.wait_for_server(server, request, now, out),
         }
+    }
+
+    /// A submission may go to any server of the group, at once where this one has just gone; an
+    /// ancillary operation waits for its server.
+    fn wait_for_server(
+        &mut self,
+        server: ServerId,
+        request: Request<'_>,
+        now: Instant,
+        out: &mut impl Outbox,
+    ) {
+        if !is_submission(request.pdu.command_id()) {
+            return self.park(Wanted::Server(server), request, now, out);
+        }
+        let group = self.settings.servers[server.index()].group;
+        if self.directory.transmitters(server) == 0 {
+            return self.route_to_group(group, request, now, out);
+        }
+        self.park(Wanted::Group(group), request, now, out);
     }
 
     fn core_for_server(&mut self, server: ServerId) -> Option<CoreId> {

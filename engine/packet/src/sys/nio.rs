@@ -5,7 +5,7 @@
 //! edge-triggered epoll descriptor per core, itself waited on through the executor, halves the cost
 //! of a PDU.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -31,7 +31,8 @@ pub(crate) struct Nio {
     epoll: OwnedFd,
     entries: RefCell<Vec<Entry>>,
     free: RefCell<Vec<u32>>,
-    fresh: std::cell::Cell<bool>,
+    /// The last look at epoll found something, and another follows before the core may sleep.
+    busy: Cell<bool>,
 }
 
 /// One registered descriptor. A single task waits for all that happens to it.
@@ -81,7 +82,7 @@ impl Nio {
             epoll,
             entries: RefCell::default(),
             free: RefCell::default(),
-            fresh: Default::default(),
+            busy: Cell::new(false),
         }))
     }
 
@@ -99,6 +100,7 @@ impl Nio {
                 glommio::executor().yield_now().await;
             }
             hot = if self.dispatch(&mut events) { hot - 1 } else { 0 };
+            self.busy.set(hot > 0);
         }
     }
 
@@ -119,13 +121,15 @@ impl Nio {
                 entry.happened(event.events as libc::c_int);
             }
         }
-        self.fresh.set(n > 0);
         n > 0
     }
 
-    pub(crate) fn fresh(&self) -> bool {
-        self.fresh.get()
+    /// Whether the last look at epoll found something, and another follows at once.
+    #[inline]
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy.get()
     }
+
     /// Registers a non-blocking descriptor.
     pub(crate) fn register(self: &Rc<Self>, fd: OwnedFd, kind: Kind) -> io::Result<Registered> {
         let mut entries = self.entries.borrow_mut();
