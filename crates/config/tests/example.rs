@@ -40,7 +40,7 @@ fn the_virtual_server_of_the_example() {
     assert_eq!(&*vserver.system_id, b"Roundhouse");
     assert_eq!(vserver.pool_scope, PoolScope::Range);
     assert_eq!(vserver.pool_method, PoolMethod::RoundRobin);
-    assert!(vserver.prefer_local);
+    assert!(!vserver.prefer_local);
     assert_eq!(vserver.tag.style, TagStyle::Signature);
     assert_eq!(&*vserver.tag.signature, b"RH");
     assert_eq!(vserver.tag.secret, 0x6d1f_0c8a_b3e2_975d);

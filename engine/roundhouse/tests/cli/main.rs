@@ -1,0 +1,5 @@
+//! The binary as people and scripts use it: its command line, exit codes and words.
+
+mod binary;
+mod check;
+mod process;
