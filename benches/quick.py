@@ -77,7 +77,8 @@ def one(make, binds, window, seconds):
         run = subprocess.run(command, capture_output=True, text=True, timeout=seconds + LIMIT)
         spent = cpu_seconds(proxy.process.pid) - before
         result = json.loads(run.stdout)
-        assert run.returncode == 0, result
+        if run.returncode != 0:
+            raise SystemExit(f"{make.__name__}, {binds} x {window}: the load failed: {result}")
         latency = result["latency_us"]
         return {
             "messages per CPU-second": result["answered"] / spent,
